@@ -1,0 +1,5 @@
+//! Samverkan: a message broker for cyber incidents that hit several organisations at once.
+
+pub mod limits;
+pub mod room;
+pub mod store;

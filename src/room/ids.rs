@@ -1,0 +1,243 @@
+//! What things are called: rooms, messages, participants, organisations, actors; and when they happened.
+//!
+//! Everything here is a plain value with one canonical text form, parsed once at the edge. Ids that a reader may see are
+//! random (UUID v4) and say nothing about order, time or organisation.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::limits;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// The sixteen bytes of the UUID, in network order.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The id with these sixteen bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// One incident's room. The nil id is the directory log, which holds organisations and the creation of rooms.
+    RoomId
+}
+uuid_id! {
+    /// A message, in every answer that shows it.
+    MessageId
+}
+uuid_id! {
+    /// An organisation as the others in one room know it: random per room, the same for as long as the room exists.
+    ParticipantId
+}
+uuid_id! {
+    /// One invitation of one organisation; unrelated to the room's id.
+    InvitationId
+}
+uuid_id! {
+    /// Chosen by the caller for one write, so that a retry has one effect.
+    RequestId
+}
+
+impl RoomId {
+    /// The directory log.
+    pub const DIRECTORY: Self = Self::from_bytes([0; 16]);
+}
+
+/// The position of an entry in a room's log, from 0. Never leaves the server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The position after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// The place of a delivery in one actor's mailbox, from 1. Zero means "before the first".
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Index(pub u64);
+
+/// Microseconds since 1970-01-01T00:00:00Z. The server's clock, except where a field says that it is the client's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Timestamp(pub i64);
+
+/// An organisation's id: 1 to 63 characters of `a-z`, `0-9` and inner `-`, as in its certificates.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrganisationId(Arc<str>);
+
+/// Why a text is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {max} characters of a-z, 0-9 and inner '-' (and inner '.' and '_' in actor names)", max = limits::NAME_CHARS_MAX)]
+pub struct NotAName;
+
+fn is_name(text: &str, inner: &[u8]) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(&first), Some(&last)) => {
+            bytes.len() <= limits::NAME_CHARS_MAX
+                && alphanumeric(first)
+                && alphanumeric(last)
+                && bytes.iter().all(|&b| alphanumeric(b) || inner.contains(&b))
+        }
+        _ => false,
+    }
+}
+
+impl OrganisationId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OrganisationId {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        if is_name(text, b"-") { Ok(Self(text.into())) } else { Err(NotAName) }
+    }
+}
+
+impl fmt::Display for OrganisationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for OrganisationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OrganisationId({})", self.0)
+    }
+}
+
+/// A person or a program.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ActorKind {
+    /// A person.
+    User,
+    /// A program. It may post, read, narrow and withdraw, never widen.
+    Service,
+}
+
+impl ActorKind {
+    /// The word in the certificate's URI.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// Somebody acting for an organisation: `org/<organisation>/user/<name>` or `org/<organisation>/service/<name>`, the path
+/// of the URI name in its certificate. The trust domain is the server's and the same for all.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor {
+    /// For whom.
+    pub organisation: OrganisationId,
+    /// Person or program.
+    pub kind: ActorKind,
+    name: Arc<str>,
+}
+
+impl Actor {
+    /// An actor; `name` is 1 to 63 characters of `a-z`, `0-9` and inner `-`, `.`, `_`.
+    pub fn new(organisation: OrganisationId, kind: ActorKind, name: &str) -> Result<Self, NotAName> {
+        if is_name(name, b"-._") { Ok(Self { organisation, kind, name: name.into() }) } else { Err(NotAName) }
+    }
+
+    /// The name within its organisation and kind.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "org/{}/{}/{}", self.organisation, self.kind.as_str(), self.name)
+    }
+}
+
+impl fmt::Debug for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Actor({self})")
+    }
+}
+
+/// Why a text is no actor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must read org/<organisation>/user/<name> or org/<organisation>/service/<name> in lower-case ASCII")]
+pub struct NotAnActor;
+
+impl FromStr for Actor {
+    type Err = NotAnActor;
+
+    fn from_str(text: &str) -> Result<Self, NotAnActor> {
+        let mut parts = text.split('/');
+        let (Some("org"), Some(organisation), Some(kind), Some(name), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(NotAnActor);
+        };
+        let kind = match kind {
+            "user" => ActorKind::User,
+            "service" => ActorKind::Service,
+            _ => return Err(NotAnActor),
+        };
+        let organisation = organisation.parse().map_err(|_| NotAnActor)?;
+        Self::new(organisation, kind, name).map_err(|_| NotAnActor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_reads_back_as_it_was_written() {
+        for text in ["org/region-a/user/anna.berg", "org/cert-se/service/siem_1", "org/a/user/b"] {
+            assert_eq!(text.parse::<Actor>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_actor() {
+        for text in [
+            "", "org", "org/a/user", "org/a/user/", "org//user/b", "org/A/user/b", "org/a/admin/b", "org/a/user/b/c",
+            "/org/a/user/b", "org/a/user/b%20", "org/-a/user/b", "org/a-/user/b", "org/a/user/.b", "org/å/user/b",
+        ] {
+            assert_eq!(text.parse::<Actor>(), Err(NotAnActor), "{text}");
+        }
+        let long = "a".repeat(limits::NAME_CHARS_MAX + 1);
+        assert_eq!(format!("org/{long}/user/b").parse::<Actor>(), Err(NotAnActor));
+    }
+}

@@ -1,0 +1,82 @@
+//! Where frames are kept. One question: what is durable?
+//!
+//! A *frame* is what one commit adds to one room: some entries and some delivery records, encoded, with a digest (`codec`).
+//! The store neither reads nor changes what is inside.
+//! Leans on: `room::ids`. Upholds: R1 (acked is forever) and, with the chain, R2. Tested by `conformance`, run for each adapter.
+
+use bytes::Bytes;
+
+use crate::room::ids::{RoomId, Timestamp};
+
+pub mod committer;
+#[cfg(test)]
+mod conformance;
+pub mod memory;
+pub mod sled;
+
+/// What one commit adds to one room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Whose log. The nil id is the directory.
+    pub room: RoomId,
+    /// From 0, without gaps within its room.
+    pub number: u64,
+    /// Digest of the frame, as `codec` computes it; the store chains it into its commit digest and does not keep it apart.
+    pub digest: [u8; 32],
+    /// As stored; at most [`crate::limits::FRAME_BYTES_MAX`].
+    pub bytes: Bytes,
+}
+
+/// A frame as read back: not yet verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredFrame {
+    /// From 0, without gaps within its room.
+    pub number: u64,
+    /// Exactly the bytes that were committed, or whatever the disk made of them.
+    pub bytes: Bytes,
+}
+
+/// An append-only store of frames.
+///
+/// Rules that every adapter keeps:
+/// - `commit` is atomic and durable: once it returns `Ok`, all its frames survive SIGKILL and power cut; if it returns
+///   [`StoreError::Full`], none of them was written and the next commit may work; after any other error the outcome is unknown,
+///   every later commit fails too, and the process must end.
+/// - One thread commits (`committer`); any thread reads. A reader sees no frame before its commit returned.
+/// - Frames of one room are numbered 0, 1, 2 … and read back in this order, byte for byte.
+pub trait Store: Send + Sync + 'static {
+    /// Writes all frames or none. `now` is the server's clock; it becomes the clock floor of the next start.
+    fn commit(&self, frames: &[Frame], now: Timestamp) -> Result<(), StoreError>;
+
+    /// The frames of a room from `first` on, in order, until their bytes add up to `bytes_max` (at least one frame, if there is
+    /// one). Empty at the end, and for a room that has none. A missing number in between is [`StoreError::Damaged`].
+    fn read(&self, room: RoomId, first: u64, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError>;
+
+    /// Every room that has a frame, the directory included, in the order of their ids.
+    fn rooms(&self) -> Result<Vec<RoomId>, StoreError>;
+
+    /// No clock of this store was ever later than this; a server's `now` is never earlier.
+    fn clock_floor(&self) -> Timestamp;
+
+    /// 32 random bytes drawn when the store was made; they never leave the server. Page tokens are signed with it.
+    fn secret(&self) -> [u8; 32];
+}
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Too little space. Nothing was written; works again when space returns.
+    #[error("{free_mib} MiB free where the store is, {reserve_mib} MiB are kept in reserve: nothing was written")]
+    Full {
+        /// Free space in MiB.
+        free_mib: u64,
+        /// Configured reserve in MiB (`store.reserve_mib`).
+        reserve_mib: u64,
+    },
+    /// What is on disk is not what was written there.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The disk or sled failed. Whether the last commit was written is unknown; the process must end.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
