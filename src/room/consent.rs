@@ -136,7 +136,7 @@ pub enum Scope {
     Material(Material),
     /// One audience and the named organisations that are in it now, all materials.
     Audience(Audience),
-    /// One named participant, all materials.
+    /// One participant, all materials: from now on it is named with `no`.
     Named(Name),
 }
 
@@ -249,7 +249,7 @@ impl Consent {
                     Scope::All => true,
                     Scope::Material(m) => *m == material,
                     Scope::Audience(a) => named.bound.is_some_and(|slot| is_in(slot, *a)),
-                    Scope::Named(name) => *name == named.name || (bound.is_some() && named.bound == bound),
+                    Scope::Named(_) => false,
                 };
                 if covered && named.sharing[material as usize] > Some(Sharing::No) {
                     named.sharing[material as usize] = Some(Sharing::No);
@@ -257,6 +257,11 @@ impl Consent {
             }
         }
         match scope {
+            Scope::Named(name) => {
+                for material in Material::ALL {
+                    self.set_named(name, bound, material, Sharing::No);
+                }
+            }
             Scope::All => {
                 self.newcomers = self.newcomers.map(|answer| answer.min(Answer::No));
                 if self.police == PoliceAnswer::CoordinatorMayForward {
@@ -268,7 +273,7 @@ impl Consent {
                 let answer = &mut self.newcomers[*audience as usize];
                 *answer = (*answer).min(Answer::No);
             }
-            Scope::Material(_) | Scope::Named(_) => {}
+            Scope::Material(_) => {}
         }
     }
 }

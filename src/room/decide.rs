@@ -36,15 +36,20 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
     let organisation = caller.organisation.clone();
     if let Command::WithdrawConsent(scope) = command {
         // Also for who left or was removed: its consent stands until it takes it back.
-        return withdraw(state, me, organisation, scope);
+        return withdraw(me, organisation, scope);
     }
     if !state.is_present(me) {
         return Err(Refusal::RoomNotFound);
     }
     match command {
-        Command::AmendReport(report) => {
+        Command::AmendReport { report, consent } => {
+            not_coordinator(me)?;
+            if state.participant(me).role != Role::AffectedOrganisation {
+                return Err(Refusal::AffectedOrganisationOnly);
+            }
             open(state)?;
-            Ok(vec![Event::ReportFiled { organisation, report }])
+            let given = consent.map_or(Ok(Vec::new()), |change| give(state, caller, Some(me), change, now))?;
+            Ok([Event::ReportFiled { organisation, report }].into_iter().chain(given).collect())
         }
         Command::Invite { invitation, organisation, role, participant } => {
             coordinator(me)?;
@@ -60,7 +65,10 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
                 return Err(Refusal::AlreadyInvited);
             }
             if state.participants.len() + state.invitations.len() >= limits::PARTICIPANTS_MAX {
-                return Err(Refusal::RoomFull { max: limits::PARTICIPANTS_MAX });
+                return Err(Refusal::LimitReached {
+                    what: "participants and invitations in one room",
+                    max: limits::PARTICIPANTS_MAX,
+                });
             }
             let participant = known.map_or(participant, |slot| state.participant(slot).id);
             Ok(vec![Event::OrganisationInvited { invitation, organisation, role, participant }])
@@ -71,7 +79,7 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
         }
         Command::Remove { participant, reason } => {
             coordinator(me)?;
-            let other = shown(state, me, &participant, "participant")?;
+            let other = state.resolve(me, &participant).ok_or(Refusal::ParticipantNotFound)?;
             not_coordinator(other)?;
             let organisation = state.participant(other).organisation.clone();
             Ok(vec![Event::ParticipantRemoved { organisation, reason }])
@@ -79,7 +87,7 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
         Command::ChangeRole { participant, role } => {
             coordinator(me)?;
             open(state)?;
-            let other = shown(state, me, &participant, "participant")?;
+            let other = state.resolve(me, &participant).ok_or(Refusal::ParticipantNotFound)?;
             not_coordinator(other)?;
             if role == Role::Coordinator {
                 return Err(Refusal::Invalid { field: "role", rule: "must not be coordinator; a room has one" });
@@ -139,22 +147,18 @@ fn open(state: &RoomState) -> Result<(), Refusal> {
 }
 
 fn coordinator(slot: Slot) -> Result<(), Refusal> {
-    if RoomState::is_coordinator(slot) { Ok(()) } else { Err(Refusal::RoleRequired { required: Role::Coordinator }) }
+    if RoomState::is_coordinator(slot) { Ok(()) } else { Err(Refusal::CoordinatorOnly) }
 }
 
 fn not_coordinator(slot: Slot) -> Result<(), Refusal> {
-    if RoomState::is_coordinator(slot) { Err(Refusal::CoordinatorStays) } else { Ok(()) }
+    if RoomState::is_coordinator(slot) { Err(Refusal::NotForTheCoordinator) } else { Ok(()) }
 }
 
-fn shown(state: &RoomState, me: Slot, name: &Name, field: &'static str) -> Result<Slot, Refusal> {
-    state.resolve(me, name).ok_or(Refusal::RecipientNotVisible { field })
+fn shown(state: &RoomState, me: Slot, name: &Name) -> Result<Slot, Refusal> {
+    state.resolve(me, name).ok_or(Refusal::RecipientNotVisible)
 }
 
-fn invited<'a>(
-    state: &'a RoomState,
-    caller: &Actor,
-    invitation: InvitationId,
-) -> Result<&'a Invitation, Refusal> {
+fn invited<'a>(state: &'a RoomState, caller: &Actor, invitation: InvitationId) -> Result<&'a Invitation, Refusal> {
     let open = state.invitations.get(&invitation).filter(|open| open.organisation == caller.organisation);
     open.ok_or(Refusal::InvitationNotFound)
 }
@@ -174,13 +178,8 @@ fn open_room(state: &RoomState, caller: &Actor, room: OpenRoom, now: Timestamp) 
     let by_coordinator = caller.organisation == coordinator;
     match report {
         None if by_coordinator => {}
-        None => return Err(Refusal::RoleRequired { required: Role::Coordinator }),
-        Some(_) if by_coordinator => {
-            return Err(Refusal::Invalid {
-                field: "report",
-                rule: "the coordinator opens a room instead, and invites who was hit",
-            });
-        }
+        None => return Err(Refusal::CoordinatorOnly),
+        Some(_) if by_coordinator => return Err(Refusal::NotForTheCoordinator),
         Some(opening) => {
             let organisation = caller.organisation.clone();
             events.push(Event::ParticipantAdmitted {
@@ -240,10 +239,7 @@ fn give(
 ) -> Result<Vec<Event>, Refusal> {
     let organisation = caller.organisation.clone();
     if me.is_some_and(RoomState::is_coordinator) {
-        return Err(Refusal::Invalid {
-            field: "consent",
-            rule: "the coordinator's own messages need none; narrow them by recipients",
-        });
+        return Err(Refusal::NotForTheCoordinator);
     }
     let nothing = Consent::default();
     let (consent, before) = match me {
@@ -263,11 +259,14 @@ fn give(
         return Err(Refusal::PersonRequired);
     }
     if matches!(change.expiry, ExpiryChange::At(at) if at <= now) {
-        return Err(Refusal::Invalid { field: "expire_time", rule: "must lie in the future; to end consent now, withdraw it" });
+        return Err(Refusal::Invalid {
+            field: "expire_time",
+            rule: "must lie in the future; to end consent now, withdraw it",
+        });
     }
     let named_max = consent.named.len() + change.named.len();
     if named_max > limits::NAMED_MAX {
-        return Err(Refusal::Invalid { field: "named", rule: "at most 256 organisations can be named in one consent" });
+        return Err(Refusal::LimitReached { what: "organisations named in one consent", max: limits::NAMED_MAX });
     }
     for (name, _, _) in &change.named {
         let own = *name == Name::Organisation(organisation.clone());
@@ -286,19 +285,9 @@ fn give(
     Ok(raise.into_iter().chain([Event::ConsentGiven { organisation, change }]).collect())
 }
 
-fn withdraw(state: &RoomState, me: Slot, organisation: OrganisationId, scope: Scope) -> Result<Vec<Event>, Refusal> {
+fn withdraw(me: Slot, organisation: OrganisationId, scope: Scope) -> Result<Vec<Event>, Refusal> {
     if RoomState::is_coordinator(me) {
-        return Err(Refusal::Invalid { field: "consent", rule: "the coordinator's own messages need none" });
-    }
-    if let Scope::Named(name) = &scope {
-        let consent = &state.participant(me).consent;
-        let slot = state.resolve(me, name);
-        if !consent.named.iter().any(|named| named.name == *name || (slot.is_some() && named.bound == slot)) {
-            return Err(Refusal::Invalid {
-                field: "participant",
-                rule: "your consent names nobody so; see `consent show`, or answer `no` for it with GiveConsent",
-            });
-        }
+        return Err(Refusal::NotForTheCoordinator);
     }
     Ok(vec![Event::ConsentWithdrawn { organisation, scope }])
 }
@@ -331,34 +320,37 @@ pub(super) fn resolve_draft(
     let red = *tlp == Tlp::Red;
     let invalid = |field, rule| Err(Refusal::Invalid { field, rule });
     if red && red_actors.is_empty() {
-        return invalid("red_actors", "TLP:RED must name the persons it is for, as org/<organisation>/user/<name>");
+        return invalid(
+            "draft.red_actors",
+            "TLP:RED must name the persons it is for, as org/<organisation>/user/<name>",
+        );
     }
     if !red && !red_actors.is_empty() {
-        return invalid("red_actors", "only with TLP:RED");
+        return invalid("draft.red_actors", "only with TLP:RED");
     }
     if red && !recipients.is_empty() {
-        return invalid("recipients", "must be empty with TLP:RED, which names persons in red_actors");
+        return invalid("draft.recipients", "must be empty with TLP:RED, which names persons in red_actors");
     }
-    if *coordinator_only && !(recipients.is_empty() && red_actors.is_empty()) {
-        return invalid("coordinator_only", "excludes recipients and red_actors");
+    if *coordinator_only && (red || !recipients.is_empty()) {
+        return invalid("draft.coordinator_only", "excludes recipients and TLP:RED");
     }
     if recipients.len() > limits::RECIPIENTS_MAX || red_actors.len() > limits::RECIPIENTS_MAX {
-        return invalid("recipients", "at most 256");
+        return invalid("draft.recipients", "at most 256");
     }
     let mut organisations = Vec::with_capacity(recipients.len());
     for name in recipients {
-        let slot = shown(state, me, name, "recipients")?;
+        let slot = shown(state, me, name)?;
         organisations.push(state.participant(slot).organisation.clone());
     }
     for actor in red_actors {
         if actor.kind != ActorKind::User {
-            return invalid("red_actors", "must be persons (user), not services");
+            return invalid("draft.red_actors", "must be persons (user), not services");
         }
-        shown(state, me, &Name::Organisation(actor.organisation.clone()), "red_actors")?;
+        shown(state, me, &Name::Organisation(actor.organisation.clone()))?;
     }
     if let Some(parent) = in_reply_to {
         let seen = state.message(*parent).filter(|&seq| is_visible(state, me, author, seq, now));
-        seen.ok_or(Refusal::MessageNotFound)?;
+        seen.ok_or(Refusal::MessageNotVisible)?;
     }
     organisations.sort();
     organisations.dedup();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::event::Request;
 use super::ids::{Actor, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
 use super::refusal::Refusal;
-use super::words::Role;
 
 /// A fact in the directory's log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -172,24 +171,27 @@ impl Directory {
             DirectoryCommand::Suspend { organisation, reason } => {
                 self.coordinator_only(caller)?;
                 if organisation == self.coordinator {
-                    return Err(Refusal::CoordinatorStays);
+                    return Err(Refusal::NotForTheCoordinator);
                 }
-                if !self.admits(&organisation) {
-                    return Err(Refusal::OrganisationUnknown);
-                }
+                self.known(&organisation)?;
                 Ok(DirectoryEvent::OrganisationSuspended { organisation, reason })
             }
             DirectoryCommand::CreateRoom { room, participant } => Ok(DirectoryEvent::RoomCreated { room, participant }),
         }
     }
 
+    /// Refused, unless the organisation is registered and not suspended.
+    pub fn known(&self, organisation: &OrganisationId) -> Result<(), Refusal> {
+        match self.organisations.get(organisation) {
+            None => Err(Refusal::OrganisationNotFound),
+            Some(known) if known.suspended_at.is_some() => Err(Refusal::OrganisationSuspended),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Whether the caller acts for the coordinator.
     pub fn coordinator_only(&self, caller: &Actor) -> Result<(), Refusal> {
-        if caller.organisation == self.coordinator {
-            Ok(())
-        } else {
-            Err(Refusal::RoleRequired { required: Role::Coordinator })
-        }
+        if caller.organisation == self.coordinator { Ok(()) } else { Err(Refusal::CoordinatorOnly) }
     }
 
     /// Adds one entry.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::consent::{Consent, ConsentChange, Scope, Slot};
+use super::consent::{Consent, ConsentChange, Name, Scope, Slot};
 use super::decide::resolve_draft;
 use super::event::{Draft, Entry, Event, Message};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, Seq, Timestamp};
@@ -74,8 +74,8 @@ pub struct Shown {
 pub enum What {
     /// A message was posted.
     Message(ShownMessage),
-    /// The room was opened (coordinator).
-    RoomOpened,
+    /// The room was opened, under this title (coordinator).
+    RoomOpened(Arc<str>),
     /// A participant came, or can be told to be here from now on.
     Joined(ShownParticipant),
     /// A participant left or was removed; others aren't told which.
@@ -124,7 +124,12 @@ pub enum What {
     /// Consent expired (its source and the coordinator).
     ConsentExpired(ShownParticipant),
     /// Intake questions were answered (their source and the coordinator); `GetReport` has the answers.
-    ReportFiled(ShownParticipant),
+    ReportFiled {
+        /// Whose.
+        participant: ShownParticipant,
+        /// Whether there are earlier answers.
+        amended: bool,
+    },
     /// The room was closed.
     RoomClosed,
     /// The room was opened again.
@@ -152,6 +157,8 @@ pub struct ShownMessage {
     pub occurred_at: Option<Timestamp>,
     /// Whether only the coordinator gets it; its own organisation and the coordinator are told.
     pub coordinator_only: bool,
+    /// To whom its source narrowed it; its own organisation and the coordinator are told.
+    pub recipients: Vec<ParticipantId>,
 }
 
 /// A participant as shown to one reader.
@@ -215,8 +222,7 @@ pub fn is_visible(state: &RoomState, reader: Slot, actor: &Actor, seq: Seq, now:
         Trace::About(participant) => {
             let visible_since = state.participant(*participant).visible_since;
             coordinator
-                || present_since <= seq
-                    && (reader == *participant || visible_since.is_some_and(|since| since <= seq))
+                || present_since <= seq && (reader == *participant || visible_since.is_some_and(|since| since <= seq))
         }
         Trace::Private(participant) => coordinator || reader == *participant && present_since <= seq,
         Trace::CoordinatorOnly => coordinator,
@@ -230,7 +236,7 @@ fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) ->
         state.slot(organisation).map(|slot| show_at(state, reader.slot, slot, entry.seq))
     };
     Some(match &entry.event {
-        Event::RoomOpened { .. } => What::RoomOpened,
+        Event::RoomOpened { title, .. } => What::RoomOpened(title.clone()),
         Event::ParticipantAdmitted { organisation, role, .. } => {
             What::Joined(ShownParticipant { role: *role, ..shown(organisation)? })
         }
@@ -268,12 +274,24 @@ fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) ->
             What::ConsentWithdrawn { participant: shown(organisation)?, scope: scope.clone() }
         }
         Event::ConsentExpired { organisation } => What::ConsentExpired(shown(organisation)?),
-        Event::ReportFiled { organisation, report: _ } => What::ReportFiled(shown(organisation)?),
+        Event::ReportFiled { organisation, report: _ } => {
+            let first = state.slot(organisation).and_then(|slot| state.participant(slot).reports.first());
+            What::ReportFiled { participant: shown(organisation)?, amended: first != Some(&entry.seq) }
+        }
         Event::MessagePosted { organisation, message } => {
             let author = shown(organisation)?;
             let inside = coordinator || author.is_reader;
-            let Message { id, material, tlp, text, recipients: _, red_actors: _, coordinator_only, in_reply_to, occurred_at } =
-                &**message;
+            let Message {
+                id,
+                material,
+                tlp,
+                text,
+                recipients,
+                red_actors: _,
+                coordinator_only,
+                in_reply_to,
+                occurred_at,
+            } = &**message;
             let parent = in_reply_to.filter(|&parent| {
                 state.message(parent).is_some_and(|seq| is_visible(state, reader.slot, reader.actor, seq, now))
             });
@@ -287,6 +305,11 @@ fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) ->
                 in_reply_to: parent,
                 occurred_at: *occurred_at,
                 coordinator_only: *coordinator_only && inside,
+                recipients: recipients
+                    .iter()
+                    .filter(|_| inside)
+                    .filter_map(|o| Some(state.participant(state.slot(o)?).id))
+                    .collect(),
             })
         }
         Event::RoomClosed => What::RoomClosed,
@@ -391,7 +414,7 @@ pub struct ShownConsent {
 pub fn consent(
     state: &RoomState,
     caller: &Actor,
-    of: Option<&super::consent::Name>,
+    of: Option<&Name>,
     now: Timestamp,
 ) -> Result<Disclosed<ShownConsent>, Refusal> {
     let me = state.slot(&caller.organisation).ok_or(Refusal::RoomNotFound)?;
@@ -399,6 +422,9 @@ pub fn consent(
         None => me,
         Some(name) => whose(state, me, name)?,
     };
+    if RoomState::is_coordinator(whose) {
+        return Err(Refusal::NotForTheCoordinator);
+    }
     let mut consent = state.participant(whose).consent.clone();
     if consent.is_expired(now) {
         consent.end(&Scope::All, |_, _| false, None);
@@ -407,20 +433,24 @@ pub fn consent(
 }
 
 /// Whose reports or consent is meant: one's own, or, for the coordinator, anybody's who is or was here.
-fn whose(state: &RoomState, me: Slot, name: &super::consent::Name) -> Result<Slot, Refusal> {
+fn whose(state: &RoomState, me: Slot, name: &Name) -> Result<Slot, Refusal> {
     let slot = match name {
-        super::consent::Name::Organisation(organisation) => state.slot(organisation),
-        super::consent::Name::Participant(id) => state.participants().find(|(_, p)| p.id == *id).map(|(slot, _)| slot),
+        Name::Organisation(organisation) => state.slot(organisation),
+        Name::Participant(id) => state.participants().find(|(_, p)| p.id == *id).map(|(slot, _)| slot),
     };
-    let hit = slot.filter(|&slot| slot == me || RoomState::is_coordinator(me));
-    hit.ok_or(Refusal::RecipientNotVisible { field: "participant" })
+    match slot {
+        Some(slot) if slot == me => Ok(slot),
+        _ if !RoomState::is_coordinator(me) => Err(Refusal::CoordinatorOnly),
+        Some(slot) => Ok(slot),
+        None => Err(Refusal::ParticipantNotFound),
+    }
 }
 
 /// Where the versions of an intake report are, oldest first: the reader's own, or, for the coordinator, another's.
 pub fn reports(
     state: &RoomState,
     reader: Reader<'_>,
-    of: Option<&super::consent::Name>,
+    of: Option<&Name>,
 ) -> Result<(Disclosed<ShownParticipant>, Vec<Seq>), Refusal> {
     let whose = match of {
         None => reader.slot,
@@ -432,13 +462,9 @@ pub fn reports(
 
 /// One version of an intake report, for who may see it ([`reports`] tells where to look).
 pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Disclosed<super::event::IntakeReport>> {
-    match &entry.event {
-        Event::ReportFiled { organisation, report } => {
-            let source = state.slot(organisation)?;
-            (source == reader.slot || RoomState::is_coordinator(reader.slot)).then(|| Disclosed((**report).clone()))
-        }
-        _ => None,
-    }
+    let Event::ReportFiled { organisation, report } = &entry.event else { return None };
+    let source = state.slot(organisation)?;
+    (source == reader.slot || RoomState::is_coordinator(reader.slot)).then(|| Disclosed((**report).clone()))
 }
 
 /// Why a participant would, or would not, receive a message: in the words of its source's own consent, recipients, TLP and roles.
@@ -446,6 +472,8 @@ pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Di
 pub enum AudienceReason {
     /// The coordinator sees everything that is posted in the room.
     Coordinator,
+    /// It is the sender's own organisation.
+    Author,
     /// It comes from the coordinator.
     FromCoordinator,
     /// The class allows it.
@@ -462,8 +490,10 @@ pub enum AudienceReason {
     NotAnswered,
     /// The class is answered with no.
     ConsentNo,
-    /// The class, or the answer by name, allows a coordinator's words only.
+    /// The class allows a coordinator's words only.
     RelayOnly,
+    /// The answer for this participant by name allows a coordinator's words only.
+    NamedRelay,
     /// The answer for this participant by name is no.
     NamedNo,
     /// A name that you were not shown has an answer, and may be this participant's.
@@ -498,8 +528,7 @@ pub fn preview(
         return Err(Refusal::RoomClosed);
     }
     let resolved = resolve_draft(state, reader.slot, reader.actor, draft, now)?;
-    let others = roster(state, reader).into_iter().map(Disclosed::into_inner).filter(|other| !other.is_reader);
-    let previewed = others.filter_map(|participant| {
+    let previewed = roster(state, reader).into_iter().map(Disclosed::into_inner).filter_map(|participant| {
         let slot = state.participants().find(|(_, p)| p.id == participant.id).map(|(slot, _)| slot)?;
         let (receives, reason) = reason(state, reader.slot, slot, resolved.message(), now);
         Some(Disclosed(Previewed { participant, receives, reason }))
@@ -509,6 +538,9 @@ pub fn preview(
 
 fn reason(state: &RoomState, source: Slot, other: Slot, message: &Message, now: Timestamp) -> (bool, AudienceReason) {
     let o = state.participant(other);
+    if source == other {
+        return (true, AudienceReason::Author);
+    }
     if message.tlp == Tlp::Red && !message.red_actors.iter().any(|actor| actor.organisation == o.organisation) {
         return (false, AudienceReason::NotNamedInRed);
     }
@@ -534,7 +566,7 @@ fn reason(state: &RoomState, source: Slot, other: Slot, message: &Message, now: 
         return (true, if named.is_some() { AudienceReason::NamedConsent } else { AudienceReason::Consent });
     }
     let reason = match (named, o.role.audience()) {
-        (Some(Sharing::Relay), _) => AudienceReason::RelayOnly,
+        (Some(Sharing::Relay), _) => AudienceReason::NamedRelay,
         (Some(Sharing::NotAnswered | Sharing::No | Sharing::Direct), _) => AudienceReason::NamedNo,
         (None, None) => AudienceReason::AuthorityNotNamed,
         (None, Some(audience)) => {

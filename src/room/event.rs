@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::consent::{ConsentChange, Name, Scope};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
-use super::words::{Answer, Attribution, Material, PoliceAnswer, Role, Tlp};
+use super::words::{Assessment, Attribution, Material, PoliceAnswer, Role, Tlp};
 
 /// A fact in a room's log: what, who, when, where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -175,15 +175,15 @@ pub struct IntakeReport {
     /// Which countermeasures have been taken?
     pub countermeasures: String,
     /// Is it still ongoing?
-    pub ongoing: Answer,
+    pub ongoing: Option<Assessment>,
     /// Can data be leaked?
-    pub data_leak: Answer,
+    pub data_leak: Option<Assessment>,
     /// What help is wanted?
     pub help_wanted: String,
     /// Who has been contacted?
     pub contacts_made: String,
-    /// Is it to be reported to the police?
-    pub police: PoliceAnswer,
+    /// Is it to be reported to the police? The consent carries the same answer, and is where it has effect.
+    pub police: Option<PoliceAnswer>,
 }
 
 impl fmt::Debug for IntakeReport {
@@ -286,7 +286,12 @@ pub enum Command {
     /// Open this room; the caller acts for the coordinator, or reports the incident.
     OpenRoom(OpenRoom),
     /// Answer the intake questions, anew or for the first time.
-    AmendReport(Arc<IntakeReport>),
+    AmendReport {
+        /// The answers.
+        report: Arc<IntakeReport>,
+        /// What it sets in the consent, if anything.
+        consent: Option<Arc<ConsentChange>>,
+    },
     /// Invite an organisation.
     Invite {
         /// The id of the invitation, if it comes to one.

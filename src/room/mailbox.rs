@@ -109,7 +109,14 @@ impl Mailbox {
     }
 
     /// Gives the next indexes, `max` at most: first a notice, then what may be seen of the log from the cursor on.
-    fn advance(&mut self, state: &RoomState, reader: Reader<'_>, actor: &Actor, now: Timestamp, max: usize) -> Vec<Run> {
+    fn advance(
+        &mut self,
+        state: &RoomState,
+        reader: Reader<'_>,
+        actor: &Actor,
+        now: Timestamp,
+        max: usize,
+    ) -> Vec<Run> {
         let mut runs: Vec<Run> = self.pending.take().map(Run::Notice).into_iter().collect();
         let mut given = runs.len();
         while self.cursor < state.next() && given < max {
@@ -149,7 +156,8 @@ impl Mailbox {
             let Run::Entries { seq, count } = run else { continue };
             for offset in 0..u64::from(*count) {
                 let index = Index(first.0 + offset);
-                if contains(&self.withdrawn, index) || is_visible(state, reader.slot(), actor, Seq(seq.0 + offset), now) {
+                if contains(&self.withdrawn, index) || is_visible(state, reader.slot(), actor, Seq(seq.0 + offset), now)
+                {
                     continue;
                 }
                 match gone.last_mut() {

@@ -1,7 +1,5 @@
 //! The domain says no.
 
-use super::words::Role;
-
 /// Why a command was refused. Caused by the caller, harmless, nothing was stored. No refusal tells of anything that its
 /// caller may not see; none carries a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,12 +10,15 @@ pub enum Refusal {
     /// Unknown, another's, answered or void: one answer.
     #[error("no such invitation, or it was answered")]
     InvitationNotFound,
-    /// Only some role may do this.
-    #[error("only the {} of the room may do this", match required { Role::Coordinator => "coordinator", Role::AffectedOrganisation => "affected organisations", Role::ThirdParty => "third parties", Role::Authority => "authorities" })]
-    RoleRequired {
-        /// Which.
-        required: Role,
-    },
+    /// Only the coordinator may do this.
+    #[error("only the coordinator may do this")]
+    CoordinatorOnly,
+    /// Only affected organisations may do this.
+    #[error("only an affected organisation files or amends a report")]
+    AffectedOrganisationOnly,
+    /// The coordinator can't do this.
+    #[error("not for the coordinator: it stays in its room, files no report, and its messages need no consent")]
+    NotForTheCoordinator,
     /// A program may not let anybody see more.
     #[error("only a person (user) may widen consent; a service may narrow and withdraw")]
     PersonRequired,
@@ -28,14 +29,11 @@ pub enum Refusal {
     #[error("the room is open")]
     RoomOpen,
     /// Whoever it is, it can't be named here by this caller.
-    #[error("{field}: no such participant is shown to you")]
-    RecipientNotVisible {
-        /// The request's field.
-        field: &'static str,
-    },
+    #[error("no such participant is shown to you")]
+    RecipientNotVisible,
     /// The message that is answered isn't there for the caller.
-    #[error("in_reply_to: no such message is shown to you")]
-    MessageNotFound,
+    #[error("no such message is shown to you")]
+    MessageNotVisible,
     /// A field breaks a rule that the caller can know.
     #[error("{field}: {rule}")]
     Invalid {
@@ -45,13 +43,17 @@ pub enum Refusal {
         rule: &'static str,
     },
     /// A hidden organisation can't share directly.
-    #[error("a hidden organisation can share nothing directly: its words would show that it is here; choose pseudonym or named, or relay")]
+    #[error(
+        "a hidden organisation can share nothing directly: its words would show that it is here; choose pseudonym or named, or relay"
+    )]
     HiddenCannotShareDirectly,
     /// Attribution only rises.
-    #[error("attribution can be raised and not lowered in this room; if that is too much, leave the room and talk to the coordinator alone")]
+    #[error(
+        "attribution can be raised and not lowered in this room; if that is too much, leave the room and talk to the coordinator alone"
+    )]
     AttributionCannotBeLowered,
     /// Somebody changed the consent in between.
-    #[error("expected_version: the consent is at version {found}")]
+    #[error("the consent is at version {found} by now")]
     ConsentVersionMoved {
         /// Its version.
         found: u64,
@@ -62,45 +64,33 @@ pub enum Refusal {
     /// The organisation has an open invitation.
     #[error("the organisation has an invitation that waits for its answer")]
     AlreadyInvited,
-    /// The coordinator can't leave, be removed, or change its role.
-    #[error("the coordinator stays in its room, as the coordinator")]
-    CoordinatorStays,
-    /// The organisation isn't registered, or is suspended.
-    #[error("organisation_id: not registered, or suspended; register it first")]
-    OrganisationUnknown,
+    /// Nobody in the room has this name; told to the coordinator, who sees everybody.
+    #[error("nobody in this room has this organisation id or participant id")]
+    ParticipantNotFound,
+    /// The organisation isn't registered; told to the coordinator.
+    #[error("no organisation has this id; register it first")]
+    OrganisationNotFound,
+    /// The organisation is suspended; told to the coordinator.
+    #[error("the organisation is suspended; register it again to lift that")]
+    OrganisationSuspended,
+    /// The organisation has filed no report in this room.
+    #[error("no report was filed")]
+    ReportNotFound,
+    /// The index to read after was not given yet.
+    #[error("after_index is past the end of your mailbox")]
+    IndexPastEnd,
+    /// The request id was used for another write.
+    #[error("this request id was used for another write; draw a new one")]
+    RequestIdReused,
     /// The organisation is registered.
-    #[error("organisation_id: registered already")]
+    #[error("the organisation is registered already")]
     AlreadyRegistered,
-    /// A room has all the participants that it can hold.
-    #[error("the room holds at most {max} participants and invitations")]
-    RoomFull {
+    /// One more would be over a limit that does not go away by waiting.
+    #[error("at most {max} {what}")]
+    LimitReached {
+        /// Of what.
+        what: &'static str,
         /// The limit.
         max: usize,
     },
-}
-
-impl Refusal {
-    /// The stable code that programs match on.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::RoomNotFound => "ROOM_NOT_FOUND",
-            Self::InvitationNotFound => "INVITATION_NOT_FOUND",
-            Self::RoleRequired { .. } => "ROLE_REQUIRED",
-            Self::PersonRequired => "PERSON_REQUIRED",
-            Self::RoomClosed => "ROOM_CLOSED",
-            Self::RoomOpen => "ROOM_OPEN",
-            Self::RecipientNotVisible { .. } => "RECIPIENT_NOT_VISIBLE",
-            Self::MessageNotFound => "MESSAGE_NOT_FOUND",
-            Self::Invalid { .. } => "INVALID",
-            Self::HiddenCannotShareDirectly => "HIDDEN_CANNOT_SHARE_DIRECTLY",
-            Self::AttributionCannotBeLowered => "ATTRIBUTION_CANNOT_BE_LOWERED",
-            Self::ConsentVersionMoved { .. } => "CONSENT_VERSION_MOVED",
-            Self::AlreadyParticipant => "ALREADY_PARTICIPANT",
-            Self::AlreadyInvited => "ALREADY_INVITED",
-            Self::CoordinatorStays => "COORDINATOR_STAYS",
-            Self::OrganisationUnknown => "ORGANISATION_UNKNOWN",
-            Self::AlreadyRegistered => "ALREADY_REGISTERED",
-            Self::RoomFull { .. } => "ROOM_FULL",
-        }
-    }
 }

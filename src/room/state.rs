@@ -332,9 +332,7 @@ impl RoomState {
     fn end_consent(&mut self, source: Slot, scope: &Scope, at: Seq) {
         let bound = match scope {
             Scope::Named(name) => self.resolve(source, name),
-            Scope::All
-            | Scope::Material(_)
-            | Scope::Audience(_) => None,
+            Scope::All | Scope::Material(_) | Scope::Audience(_) => None,
         };
         let mut consent = std::mem::take(&mut self.participants[source.index()].consent);
         consent.end(scope, |slot, audience| self.is_in(slot, audience), bound);

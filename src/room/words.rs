@@ -59,6 +59,17 @@ pub enum Answer {
     Yes,
 }
 
+/// The answer to a question about the incident that even its victim may not know.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Assessment {
+    /// No.
+    No,
+    /// Yes.
+    Yes,
+    /// Nobody knows yet.
+    Unknown,
+}
+
 /// The part that a participant plays in one room.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
