@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::room::ids::{RoomId, Timestamp};
 
+pub mod codec;
 pub mod committer;
 #[cfg(test)]
 mod conformance;
