@@ -1,5 +1,6 @@
 //! Samverkan: a message broker for cyber incidents that hit several organisations at once.
 
+pub mod api;
 pub mod limits;
 pub mod room;
 pub mod store;

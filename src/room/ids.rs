@@ -232,8 +232,20 @@ mod tests {
     #[test]
     fn anything_else_is_no_actor() {
         for text in [
-            "", "org", "org/a/user", "org/a/user/", "org//user/b", "org/A/user/b", "org/a/admin/b", "org/a/user/b/c",
-            "/org/a/user/b", "org/a/user/b%20", "org/-a/user/b", "org/a-/user/b", "org/a/user/.b", "org/å/user/b",
+            "",
+            "org",
+            "org/a/user",
+            "org/a/user/",
+            "org//user/b",
+            "org/A/user/b",
+            "org/a/admin/b",
+            "org/a/user/b/c",
+            "/org/a/user/b",
+            "org/a/user/b%20",
+            "org/-a/user/b",
+            "org/a-/user/b",
+            "org/a/user/.b",
+            "org/å/user/b",
         ] {
             assert_eq!(text.parse::<Actor>(), Err(NotAnActor), "{text}");
         }

@@ -1,0 +1,53 @@
+//! Compiles the .proto files with protox, so that a machine needs no protoc: the public API with clients and servers and a
+//! descriptor set for reflection, and what is stored as plain messages.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use protox::prost::Message;
+
+const ROOT: &str = "proto";
+const API: &str = "proto/samverkan/v1";
+const STORAGE: &str = "proto/samverkan/storage/v1";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={ROOT}");
+    println!("cargo:rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR for build scripts")?);
+
+    let mut api = protox::compile(protos(API)?, [ROOT])?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        // These hold what organisations tell each other in confidence. `src/api.rs` says how they print: without it.
+        .skip_debug([".samverkan.v1.IntakeReport", ".samverkan.v1.Message", ".samverkan.v1.MessageDraft"])
+        .emit_rerun_if_changed(false)
+        .compile_fds(api.clone())?;
+    for file in &mut api.file {
+        file.source_code_info = None;
+    }
+    fs::write(out.join("samverkan.v1.descriptors"), api.encode_to_vec())?;
+
+    let storage = protos(STORAGE)?;
+    if !storage.is_empty() {
+        prost_build::Config::new().bytes(["."]).compile_fds(protox::compile(storage, [ROOT])?)?;
+    }
+    Ok(())
+}
+
+/// The .proto files of a package, in the order of their names.
+fn protos(directory: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let directory = Path::new(directory);
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,87 @@
+//! The public API as generated from `proto/samverkan/v1`: messages, clients, server traits, descriptors. One question: what
+//! does the wire look like? Leans on: the build script. Only `service` and `client` may use it. Tested in `tests/it`.
+
+use std::fmt;
+
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, rustdoc::all)]
+mod generated {
+    tonic::include_proto!("samverkan.v1");
+}
+
+pub use generated::*;
+
+/// The domain of every [`tonic_types::ErrorInfo`] that this API sends.
+pub const ERROR_DOMAIN: &str = "samverkan";
+
+/// The encoded `FileDescriptorSet` of `samverkan.v1` and what it imports, for reflection. What is stored is not in it.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/samverkan.v1.descriptors"));
+
+impl ErrorReason {
+    /// As it stands in an error: the name of the value without its prefix.
+    pub fn as_reason(self) -> &'static str {
+        let name = self.as_str_name();
+        name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+    }
+}
+
+// What must not leak must not print: text of messages and answers of reports are left out, whatever prints them.
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message_id, author, material, tlp, text, in_reply_to, occurred_time, coordinator_only, recipients } =
+            self;
+        f.debug_struct("Message")
+            .field("message_id", message_id)
+            .field("author", author)
+            .field("material", material)
+            .field("tlp", tlp)
+            .field("text_bytes", &text.len())
+            .field("in_reply_to", in_reply_to)
+            .field("occurred_time", occurred_time)
+            .field("coordinator_only", coordinator_only)
+            .field("recipients", recipients)
+            .finish()
+    }
+}
+
+impl fmt::Debug for MessageDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { material, tlp, text, recipients, coordinator_only, in_reply_to, occurred_time, red_actors } = self;
+        f.debug_struct("MessageDraft")
+            .field("material", material)
+            .field("tlp", tlp)
+            .field("text_bytes", &text.len())
+            .field("recipients", recipients)
+            .field("coordinator_only", coordinator_only)
+            .field("in_reply_to", in_reply_to)
+            .field("occurred_time", occurred_time)
+            .field("red_actors", &red_actors.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for IntakeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntakeReport").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_organisations_tell_in_confidence_does_not_print() {
+        let secret = "SECRET".to_owned();
+        let draft = MessageDraft { text: secret.clone(), ..MessageDraft::default() };
+        let message = Message { text: secret.clone(), ..Message::default() };
+        let report = IntakeReport { what_occurred: secret, ..IntakeReport::default() };
+        let report = ReportIncidentRequest { request_id: String::new(), report: Some(report) };
+        assert!(!format!("{draft:?} {message:?} {report:?}").contains("SECRET"));
+    }
+
+    #[test]
+    fn reasons_are_named_without_their_prefix() {
+        assert_eq!(ErrorReason::RoomNotFound.as_reason(), "ROOM_NOT_FOUND");
+    }
+}
