@@ -28,8 +28,18 @@ impl ErrorReason {
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message_id, author, material, tlp, text, in_reply_to, occurred_time, coordinator_only, recipients } =
-            self;
+        let Self {
+            message_id,
+            author,
+            material,
+            tlp,
+            text,
+            in_reply_to,
+            occurred_time,
+            coordinator_only,
+            recipients,
+            actor,
+        } = self;
         f.debug_struct("Message")
             .field("message_id", message_id)
             .field("author", author)
@@ -40,6 +50,7 @@ impl fmt::Debug for Message {
             .field("occurred_time", occurred_time)
             .field("coordinator_only", coordinator_only)
             .field("recipients", recipients)
+            .field("actor", actor)
             .finish()
     }
 }

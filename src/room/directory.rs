@@ -1,0 +1,223 @@
+//! The directory: which organisations the server knows, and which rooms were opened. One log of its own, same chain, nil room id.
+//!
+//! Leans on: `ids`. Upholds: R3, R8, R10 (who isn't known here is admitted nowhere). Tested here and in `tests/it`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::event::Request;
+use super::ids::{Actor, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
+use super::refusal::Refusal;
+
+/// A fact in the directory's log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DirectoryEntry {
+    /// Its place in the log.
+    pub seq: Seq,
+    /// The server's clock.
+    pub recorded_at: Timestamp,
+    /// Who did it.
+    pub author: Actor,
+    /// The write that it answers.
+    pub request: Request,
+    /// What happened.
+    pub event: DirectoryEvent,
+}
+
+/// What happened in the directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DirectoryEvent {
+    /// An organisation may come in.
+    OrganisationRegistered {
+        /// Who.
+        organisation: OrganisationId,
+        /// For people.
+        display_name: Arc<str>,
+    },
+    /// An organisation may not come in any more.
+    OrganisationSuspended {
+        /// Who.
+        organisation: OrganisationId,
+        /// The coordinator's words, for its record.
+        reason: Arc<str>,
+    },
+    /// A room was opened; its own log starts in the same commit.
+    RoomCreated {
+        /// Which.
+        room: RoomId,
+        /// The participant id of the organisation that opened it.
+        participant: ParticipantId,
+    },
+}
+
+/// An organisation as the server knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Organisation {
+    /// For people.
+    pub display_name: Arc<str>,
+    /// When it was registered, or registered again.
+    pub registered_at: Timestamp,
+    /// When it was suspended, if it is.
+    pub suspended_at: Option<Timestamp>,
+}
+
+/// What a caller wishes of the directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DirectoryCommand {
+    /// Let an organisation in; lifts a suspension.
+    Register {
+        /// Who.
+        organisation: OrganisationId,
+        /// For people.
+        display_name: Arc<str>,
+    },
+    /// Keep an organisation out.
+    Suspend {
+        /// Who.
+        organisation: OrganisationId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Note a room whose first entries were decided.
+    CreateRoom {
+        /// Which.
+        room: RoomId,
+        /// The participant id of the organisation that opens it.
+        participant: ParticipantId,
+    },
+}
+
+/// The directory, as the fold of its log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Directory {
+    coordinator: OrganisationId,
+    organisations: BTreeMap<OrganisationId, Organisation>,
+    rooms: BTreeSet<RoomId>,
+    requests: BTreeMap<(Actor, RequestId), Seq>,
+    next: Seq,
+    last_recorded_at: Timestamp,
+}
+
+impl Directory {
+    /// An empty directory. The organisation that coordinates is configuration and needs no registration.
+    pub fn new(coordinator: OrganisationId) -> Self {
+        Self {
+            coordinator,
+            organisations: BTreeMap::new(),
+            rooms: BTreeSet::new(),
+            requests: BTreeMap::new(),
+            next: Seq(0),
+            last_recorded_at: Timestamp(0),
+        }
+    }
+
+    /// The organisation that coordinates.
+    pub fn coordinator(&self) -> &OrganisationId {
+        &self.coordinator
+    }
+
+    /// Whether the organisation may come in.
+    pub fn admits(&self, organisation: &OrganisationId) -> bool {
+        *organisation == self.coordinator
+            || self.organisations.get(organisation).is_some_and(|known| known.suspended_at.is_none())
+    }
+
+    /// What the server knows of an organisation.
+    pub fn organisation(&self, organisation: &OrganisationId) -> Option<&Organisation> {
+        self.organisations.get(organisation)
+    }
+
+    /// All organisations after `after`, by id.
+    pub fn organisations(
+        &self,
+        after: Option<&OrganisationId>,
+    ) -> impl Iterator<Item = (&OrganisationId, &Organisation)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.organisations.range::<OrganisationId, _>((after.map_or(Unbounded, Excluded), Unbounded))
+    }
+
+    /// All rooms, by id.
+    pub fn rooms(&self) -> &BTreeSet<RoomId> {
+        &self.rooms
+    }
+
+    /// The entry of this actor's write with this id.
+    pub fn find_request(&self, actor: &Actor, id: RequestId) -> Option<Seq> {
+        self.requests.get(&(actor.clone(), id)).copied()
+    }
+
+    /// Where the next entry goes.
+    pub fn next(&self) -> Seq {
+        self.next
+    }
+
+    /// When the last entry was recorded.
+    pub fn last_recorded_at(&self) -> Timestamp {
+        self.last_recorded_at
+    }
+
+    /// Decides one command of one caller.
+    pub fn decide(&self, caller: &Actor, command: DirectoryCommand) -> Result<DirectoryEvent, Refusal> {
+        match command {
+            DirectoryCommand::Register { organisation, display_name } => {
+                self.coordinator_only(caller)?;
+                if organisation == self.coordinator
+                    || self.organisations.get(&organisation).is_some_and(|known| known.suspended_at.is_none())
+                {
+                    return Err(Refusal::AlreadyRegistered);
+                }
+                Ok(DirectoryEvent::OrganisationRegistered { organisation, display_name })
+            }
+            DirectoryCommand::Suspend { organisation, reason } => {
+                self.coordinator_only(caller)?;
+                if organisation == self.coordinator {
+                    return Err(Refusal::NotForTheCoordinator);
+                }
+                self.known(&organisation)?;
+                Ok(DirectoryEvent::OrganisationSuspended { organisation, reason })
+            }
+            DirectoryCommand::CreateRoom { room, participant } => Ok(DirectoryEvent::RoomCreated { room, participant }),
+        }
+    }
+
+    /// Refused, unless the organisation is registered and not suspended.
+    pub fn known(&self, organisation: &OrganisationId) -> Result<(), Refusal> {
+        match self.organisations.get(organisation) {
+            None => Err(Refusal::OrganisationNotFound),
+            Some(known) if known.suspended_at.is_some() => Err(Refusal::OrganisationSuspended),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether the caller acts for the coordinator.
+    pub fn coordinator_only(&self, caller: &Actor) -> Result<(), Refusal> {
+        if caller.organisation == self.coordinator { Ok(()) } else { Err(Refusal::CoordinatorOnly) }
+    }
+
+    /// Adds one entry.
+    pub fn fold(&mut self, entry: &DirectoryEntry) {
+        match &entry.event {
+            DirectoryEvent::OrganisationRegistered { organisation, display_name } => {
+                self.organisations.insert(
+                    organisation.clone(),
+                    Organisation {
+                        display_name: display_name.clone(),
+                        registered_at: entry.recorded_at,
+                        suspended_at: None,
+                    },
+                );
+            }
+            DirectoryEvent::OrganisationSuspended { organisation, reason: _ } => {
+                if let Some(known) = self.organisations.get_mut(organisation) {
+                    known.suspended_at = Some(entry.recorded_at);
+                }
+            }
+            DirectoryEvent::RoomCreated { room, participant: _ } => {
+                self.rooms.insert(*room);
+            }
+        }
+        self.requests.insert((entry.author.clone(), entry.request.id), entry.seq);
+        self.next = entry.seq.next();
+        self.last_recorded_at = entry.recorded_at;
+    }
+}

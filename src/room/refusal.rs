@@ -1,0 +1,96 @@
+//! The domain says no.
+
+/// Why a command was refused. Caused by the caller, harmless, nothing was stored. No refusal tells of anything that its
+/// caller may not see; none carries a sequence number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Unknown room, a room that the caller isn't in, left, was removed from, or is only invited to: one answer.
+    #[error("no such room, or you are not in it")]
+    RoomNotFound,
+    /// Unknown, another's, answered or void: one answer.
+    #[error("no such invitation, or it was answered")]
+    InvitationNotFound,
+    /// Only the coordinator may do this.
+    #[error("only the coordinator may do this")]
+    CoordinatorOnly,
+    /// Only affected organisations may do this.
+    #[error("only an affected organisation files or amends a report")]
+    AffectedOrganisationOnly,
+    /// The coordinator can't do this.
+    #[error("not for the coordinator: it stays in its room, files no report, and its messages need no consent")]
+    NotForTheCoordinator,
+    /// A program may not let anybody see more.
+    #[error("only a person (user) may widen consent; a service may narrow and withdraw")]
+    PersonRequired,
+    /// The room is closed.
+    #[error("the room is closed; it accepts reading, narrowing, withdrawing and leaving")]
+    RoomClosed,
+    /// The room is open already.
+    #[error("the room is open")]
+    RoomOpen,
+    /// Whoever it is, it can't be named here by this caller.
+    #[error("no such participant is shown to you")]
+    RecipientNotVisible,
+    /// The message that is answered isn't there for the caller.
+    #[error("no such message is shown to you")]
+    MessageNotVisible,
+    /// A field breaks a rule that the caller can know.
+    #[error("{field}: {rule}")]
+    Invalid {
+        /// The request's field.
+        field: &'static str,
+        /// The rule, with its limit.
+        rule: &'static str,
+    },
+    /// A hidden organisation can't share directly.
+    #[error(
+        "a hidden organisation can share nothing directly: its words would show that it is here; choose pseudonym or named, or relay"
+    )]
+    HiddenCannotShareDirectly,
+    /// Attribution only rises.
+    #[error(
+        "attribution can be raised and not lowered in this room; if that is too much, leave the room and talk to the coordinator alone"
+    )]
+    AttributionCannotBeLowered,
+    /// Somebody changed the consent in between.
+    #[error("the consent is at version {found} by now")]
+    ConsentVersionMoved {
+        /// Its version.
+        found: u64,
+    },
+    /// The organisation is in the room.
+    #[error("the organisation is a participant already")]
+    AlreadyParticipant,
+    /// The organisation has an open invitation.
+    #[error("the organisation has an invitation that waits for its answer")]
+    AlreadyInvited,
+    /// Nobody in the room has this name; told to the coordinator, who sees everybody.
+    #[error("nobody in this room has this organisation id or participant id")]
+    ParticipantNotFound,
+    /// The organisation isn't registered; told to the coordinator.
+    #[error("no organisation has this id; register it first")]
+    OrganisationNotFound,
+    /// The organisation is suspended; told to the coordinator.
+    #[error("the organisation is suspended; register it again to lift that")]
+    OrganisationSuspended,
+    /// The organisation has filed no report in this room.
+    #[error("no report was filed")]
+    ReportNotFound,
+    /// The index to read after was not given yet.
+    #[error("after_index is past the end of your mailbox")]
+    IndexPastEnd,
+    /// The request id was used for another write.
+    #[error("this request id was used for another write; draw a new one")]
+    RequestIdReused,
+    /// The organisation is registered.
+    #[error("the organisation is registered already")]
+    AlreadyRegistered,
+    /// One more would be over a limit that does not go away by waiting.
+    #[error("at most {max} {what}")]
+    LimitReached {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+}

@@ -1,0 +1,514 @@
+//! What a room's log adds up to. One question: who is here, and since when may whom see what?
+//!
+//! Leans on: `event`, `consent`. Upholds: R3 (a pure fold, total: no entry makes it fail), R5 (the running rule). The naive rule that
+//! this is checked against is in `tests/it/model.rs`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use super::consent::{Consent, Name, Scope, Slot, Slots};
+use super::event::{Entry, Event, Message};
+use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
+use super::words::{Answer, Attribution, Audience, Material, Role, Sharing, Tlp};
+
+/// An organisation that is or was in the room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Participant {
+    /// Who.
+    pub organisation: OrganisationId,
+    /// As the others know it.
+    pub id: ParticipantId,
+    /// Its part, or its last.
+    pub role: Role,
+    /// How it appears to the others.
+    pub attribution: Attribution,
+    /// Since when it has been here without a break; `None`: it left or was removed.
+    pub present_since: Option<Seq>,
+    /// Since when the others could tell that it is here; `None`: it is hidden.
+    pub visible_since: Option<Seq>,
+    /// Since when the others are shown its organisation id.
+    pub named_since: Option<Seq>,
+    /// What it allows. Stands after it left.
+    pub consent: Consent,
+    /// The entries of its intake report, oldest first.
+    pub reports: Vec<Seq>,
+}
+
+/// An invitation that waits for its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invitation {
+    /// Who is invited.
+    pub organisation: OrganisationId,
+    /// To which part.
+    pub role: Role,
+    /// As which participant.
+    pub participant: ParticipantId,
+    /// When.
+    pub invited_at: Timestamp,
+}
+
+/// What stays in memory of an entry: all that decides who may see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Trace {
+    /// A message.
+    Message {
+        source: Slot,
+        material: Material,
+        coordinator_only: bool,
+        /// Recipients or TLP:RED actors, where there are any.
+        narrowed: Option<Arc<Narrowed>>,
+    },
+    /// Something about one participant that all who can tell that it is here are told.
+    About(Slot),
+    /// Something that only this participant and the coordinator are told.
+    Private(Slot),
+    /// Something that only the coordinator is told.
+    CoordinatorOnly,
+    /// Something that all are told.
+    Everybody,
+}
+
+/// Who a message was narrowed to by its source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Narrowed {
+    /// To these participants.
+    Recipients(Slots),
+    /// To these persons (TLP:RED), and its author.
+    Red { author: Option<Actor>, actors: Vec<Actor> },
+}
+
+/// Whether a room takes messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// It does.
+    Open,
+    /// It doesn't.
+    Closed,
+}
+
+/// "It does not hold now."
+const BROKEN: Seq = Seq(u64::MAX);
+
+/// A room, as the fold of its log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomState {
+    pub(super) next: Seq,
+    pub(super) last_recorded_at: Timestamp,
+    pub(super) opened_at: Timestamp,
+    pub(super) title: Arc<str>,
+    pub(super) terms: Arc<str>,
+    pub(super) status: Status,
+    pub(super) participants: Vec<Participant>,
+    by_organisation: HashMap<OrganisationId, Slot>,
+    by_participant: HashMap<ParticipantId, Slot>,
+    pub(super) invitations: BTreeMap<InvitationId, Invitation>,
+    pub(super) traces: Vec<Trace>,
+    messages: HashMap<MessageId, Seq>,
+    /// Fingerprints of (actor, request id): where to look for the write that used it.
+    requests: BTreeSet<(u64, Seq)>,
+    /// `[source][reader][material]`: since when `direct` has held without a break.
+    ok_since: Vec<Vec<[Seq; 3]>>,
+    /// The earliest expiry of a consent.
+    next_expiry: Option<Timestamp>,
+}
+
+impl Default for RoomState {
+    fn default() -> Self {
+        Self {
+            next: Seq(0),
+            last_recorded_at: Timestamp(0),
+            opened_at: Timestamp(0),
+            title: "".into(),
+            terms: "".into(),
+            status: Status::Open,
+            participants: Vec::new(),
+            by_organisation: HashMap::new(),
+            by_participant: HashMap::new(),
+            invitations: BTreeMap::new(),
+            traces: Vec::new(),
+            messages: HashMap::new(),
+            requests: BTreeSet::new(),
+            ok_since: Vec::new(),
+            next_expiry: None,
+        }
+    }
+}
+
+/// Adds one entry. Total: what can't be (a stranger's message, say) changes nothing but the length of the log.
+pub fn fold(state: &mut RoomState, entry: &Entry) {
+    state.end_expired(entry.recorded_at);
+    let trace = state.apply(entry);
+    state.traces.push(trace);
+    if let (Some(author), Some(request)) = (&entry.author, &entry.request) {
+        state.requests.insert((fingerprint(author, request.id), entry.seq));
+    }
+    state.last_recorded_at = entry.recorded_at;
+    state.next = entry.seq.next();
+}
+
+fn fingerprint(actor: &Actor, id: RequestId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (actor, id).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl RoomState {
+    /// Where the next entry goes. 0: the room does not exist.
+    pub fn next(&self) -> Seq {
+        self.next
+    }
+
+    /// When the last entry was recorded; `now` is never earlier in this room.
+    pub fn last_recorded_at(&self) -> Timestamp {
+        self.last_recorded_at
+    }
+
+    /// Whether it takes messages.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// When the next consent expires.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.next_expiry
+    }
+
+    /// The number of an organisation that is or was here.
+    pub fn slot(&self, organisation: &OrganisationId) -> Option<Slot> {
+        self.by_organisation.get(organisation).copied()
+    }
+
+    /// The participant with this number.
+    pub fn participant(&self, slot: Slot) -> &Participant {
+        &self.participants[slot.index()]
+    }
+
+    /// All who are or were here, in the order of first admission.
+    pub fn participants(&self) -> impl Iterator<Item = (Slot, &Participant)> {
+        (0u16..).map(Slot).zip(&self.participants)
+    }
+
+    /// Invitations that wait for an answer.
+    pub fn invitations(&self) -> &BTreeMap<InvitationId, Invitation> {
+        &self.invitations
+    }
+
+    /// Where a message is.
+    pub fn message(&self, id: MessageId) -> Option<Seq> {
+        self.messages.get(&id).copied()
+    }
+
+    /// Title and terms.
+    pub fn title_and_terms(&self) -> (&Arc<str>, &Arc<str>) {
+        (&self.title, &self.terms)
+    }
+
+    /// When it was opened.
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+
+    /// The entries that may hold this actor's write with this id. Compare before use: these are fingerprints.
+    pub fn find_request(&self, actor: &Actor, id: RequestId) -> impl Iterator<Item = Seq> + '_ {
+        let fingerprint = fingerprint(actor, id);
+        self.requests.range((fingerprint, Seq(0))..=(fingerprint, BROKEN)).map(|&(_, seq)| seq)
+    }
+
+    /// Whether the organisation coordinates the room.
+    pub(super) fn is_coordinator(slot: Slot) -> bool {
+        slot.0 == 0
+    }
+
+    pub(super) fn is_present(&self, slot: Slot) -> bool {
+        self.participant(slot).present_since.is_some()
+    }
+
+    pub(super) fn is_hidden(&self, slot: Slot) -> bool {
+        self.participant(slot).attribution == Attribution::Hidden
+    }
+
+    /// Whether `reader` can tell that `other` is here.
+    pub(super) fn can_see(&self, reader: Slot, other: Slot) -> bool {
+        self.is_present(other) && (reader == other || Self::is_coordinator(reader) || !self.is_hidden(other))
+    }
+
+    /// Whether `reader` is shown the organisation id of `other` at `seq`.
+    pub(super) fn is_named_to(&self, reader: Slot, other: Slot, seq: Seq) -> bool {
+        reader == other
+            || Self::is_coordinator(reader)
+            || self.participant(other).named_since.is_some_and(|since| since <= seq)
+    }
+
+    /// The participant that `caller` is shown under this name.
+    pub(super) fn resolve(&self, caller: Slot, name: &Name) -> Option<Slot> {
+        let slot = match name {
+            Name::Organisation(organisation) => {
+                self.slot(organisation).filter(|&slot| self.is_named_to(caller, slot, self.next))
+            }
+            Name::Participant(participant) => self.by_participant.get(participant).copied(),
+        };
+        slot.filter(|&slot| self.can_see(caller, slot))
+    }
+
+    fn is_in(&self, slot: Slot, audience: Audience) -> bool {
+        self.is_present(slot) && self.participant(slot).role.audience() == Some(audience)
+    }
+
+    /// What `source` allows `reader` for this material, expiry and hiding apart (DESIGN: "permits").
+    pub(super) fn permits(&self, source: Slot, reader: Slot, material: Material) -> Sharing {
+        let consent = &self.participant(source).consent;
+        let o = self.participant(reader);
+        let bound = consent.named.iter().find(|named| named.bound == Some(reader));
+        if let Some(sharing) = bound.and_then(|named| named.sharing[material as usize]) {
+            return sharing;
+        }
+        let Some(audience) = o.role.audience() else { return Sharing::No };
+        let cell = consent.cell(material, audience);
+        if !cell.covered.contains(reader) && consent.newcomers[audience as usize] != Answer::Yes {
+            return Sharing::No;
+        }
+        // A name that nobody was shown under may be anybody's whose organisation id the source isn't shown, and is its owner's.
+        let may_be = |name: &Name| {
+            o.attribution != Attribution::Named
+                || match name {
+                    Name::Organisation(organisation) => *organisation == o.organisation,
+                    Name::Participant(participant) => *participant == o.id,
+                }
+        };
+        let unbound = consent.named.iter().filter(|named| named.bound.is_none() && may_be(&named.name));
+        unbound.filter_map(|named| named.sharing[material as usize]).fold(cell.sharing, Sharing::min)
+    }
+
+    /// Since when `reader` may have seen what `source` shares directly, without a break until now.
+    pub(super) fn direct_since(&self, source: Slot, reader: Slot, material: Material, now: Timestamp) -> Option<Seq> {
+        let since = self.ok_since[source.index()][reader.index()][material as usize];
+        (since != BROKEN && !self.participant(source).consent.is_expired(now)).then_some(since)
+    }
+
+    fn holds(&self, source: Slot, reader: Slot, material: Material) -> bool {
+        source != reader
+            && self.is_present(reader)
+            && !self.is_hidden(reader)
+            && !self.is_hidden(source)
+            && self.permits(source, reader, material) >= Sharing::Direct
+    }
+
+    fn refresh(&mut self, source: Slot, reader: Slot, at: Seq) {
+        for material in Material::ALL {
+            let holds = self.holds(source, reader, material);
+            let since = &mut self.ok_since[source.index()][reader.index()][material as usize];
+            match (holds, *since == BROKEN) {
+                (true, true) => *since = at,
+                (false, false) => *since = BROKEN,
+                (true, false) | (false, true) => {}
+            }
+        }
+    }
+
+    fn refresh_source(&mut self, source: Slot, at: Seq) {
+        for reader in 0..self.participants.len() as u16 {
+            self.refresh(source, Slot(reader), at);
+        }
+    }
+
+    fn refresh_reader(&mut self, reader: Slot, at: Seq) {
+        for source in 0..self.participants.len() as u16 {
+            self.refresh(Slot(source), reader, at);
+        }
+    }
+
+    fn end_expired(&mut self, now: Timestamp) {
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return;
+        }
+        for source in 0..self.participants.len() as u16 {
+            if self.participants[usize::from(source)].consent.is_expired(now) {
+                self.end_consent(Slot(source), &Scope::All, self.next);
+            }
+        }
+    }
+
+    fn end_consent(&mut self, source: Slot, scope: &Scope, at: Seq) {
+        let bound = match scope {
+            Scope::Named(name) => self.resolve(source, name),
+            Scope::All | Scope::Material(_) | Scope::Audience(_) => None,
+        };
+        let mut consent = std::mem::take(&mut self.participants[source.index()].consent);
+        consent.end(scope, |slot, audience| self.is_in(slot, audience), bound);
+        self.participants[source.index()].consent = consent;
+        self.find_next_expiry();
+        self.refresh_source(source, at);
+    }
+
+    fn find_next_expiry(&mut self) {
+        self.next_expiry = self.participants.iter().filter_map(|participant| participant.consent.expires_at).min();
+    }
+
+    /// Consent for a class covers a participant for as long as it stays in the class as it was.
+    fn uncover(&mut self, reader: Slot) {
+        for source in &mut self.participants {
+            source.consent.cells.iter_mut().flatten().for_each(|cell| cell.covered.remove(reader));
+        }
+    }
+
+    fn admit(&mut self, participant: Participant) -> Slot {
+        let slot = Slot(self.participants.len() as u16);
+        self.by_organisation.insert(participant.organisation.clone(), slot);
+        self.by_participant.insert(participant.id, slot);
+        self.participants.push(participant);
+        self.ok_since.iter_mut().for_each(|row| row.push([BROKEN; 3]));
+        self.ok_since.push(vec![[BROKEN; 3]; self.participants.len()]);
+        slot
+    }
+
+    fn raise(&mut self, slot: Slot, attribution: Attribution, at: Seq) {
+        let was_hidden = self.is_hidden(slot);
+        let participant = &mut self.participants[slot.index()];
+        participant.attribution = participant.attribution.max(attribution);
+        match participant.attribution {
+            Attribution::Hidden => {}
+            Attribution::Pseudonym => participant.visible_since = participant.visible_since.or(Some(at)),
+            Attribution::Named => {
+                participant.visible_since = participant.visible_since.or(Some(at));
+                participant.named_since = participant.named_since.or(Some(at));
+            }
+        }
+        if was_hidden && !self.is_hidden(slot) {
+            self.uncover(slot);
+        }
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Trace {
+        let at = entry.seq;
+        let known = |state: &Self, organisation: &OrganisationId| state.slot(organisation);
+        match &entry.event {
+            Event::RoomOpened { coordinator: _, title, terms } => {
+                self.title = title.clone();
+                self.terms = terms.clone();
+                self.opened_at = entry.recorded_at;
+                Trace::CoordinatorOnly
+            }
+            Event::ParticipantAdmitted { organisation, participant, role, attribution, invitation } => {
+                if let Some(invitation) = invitation {
+                    self.invitations.remove(invitation);
+                }
+                let slot = match self.slot(organisation) {
+                    Some(slot) => slot,
+                    None => self.admit(Participant {
+                        organisation: organisation.clone(),
+                        id: *participant,
+                        role: *role,
+                        attribution: Attribution::Hidden,
+                        present_since: None,
+                        visible_since: None,
+                        named_since: None,
+                        consent: Consent::default(),
+                        reports: Vec::new(),
+                    }),
+                };
+                let state = &mut self.participants[slot.index()];
+                state.role = *role;
+                state.present_since = state.present_since.or(Some(at));
+                self.raise(slot, *attribution, at);
+                self.refresh_reader(slot, at);
+                self.refresh_source(slot, at);
+                Trace::About(slot)
+            }
+            Event::AttributionRaised { organisation, attribution } => {
+                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                self.raise(slot, *attribution, at);
+                self.refresh_reader(slot, at);
+                self.refresh_source(slot, at);
+                Trace::About(slot)
+            }
+            Event::OrganisationInvited { invitation, organisation, role, participant } => {
+                self.invitations.insert(
+                    *invitation,
+                    Invitation {
+                        organisation: organisation.clone(),
+                        role: *role,
+                        participant: *participant,
+                        invited_at: entry.recorded_at,
+                    },
+                );
+                Trace::CoordinatorOnly
+            }
+            Event::InvitationDeclined { invitation, organisation: _ } => {
+                self.invitations.remove(invitation);
+                Trace::CoordinatorOnly
+            }
+            Event::ParticipantLeft { organisation } | Event::ParticipantRemoved { organisation, reason: _ } => {
+                self.invitations.retain(|_, invitation| invitation.organisation != *organisation);
+                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                self.participants[slot.index()].present_since = None;
+                self.uncover(slot);
+                self.refresh_reader(slot, at);
+                Trace::About(slot)
+            }
+            Event::RoleChanged { organisation, role } => {
+                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                self.participants[slot.index()].role = *role;
+                self.uncover(slot);
+                self.refresh_reader(slot, at);
+                Trace::About(slot)
+            }
+            Event::ConsentGiven { organisation, change } => {
+                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let mut consent = std::mem::take(&mut self.participants[slot.index()].consent);
+                let in_class = |audience| {
+                    let others = self.participants().map(|(other, _)| other).filter(|&other| other != slot);
+                    others.filter(|&other| self.is_in(other, audience)).collect()
+                };
+                consent.give(change, in_class, |name| self.resolve(slot, name));
+                self.participants[slot.index()].consent = consent;
+                self.find_next_expiry();
+                self.refresh_source(slot, at);
+                Trace::Private(slot)
+            }
+            Event::ConsentWithdrawn { organisation, scope } => {
+                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                self.end_consent(slot, scope, at);
+                Trace::Private(slot)
+            }
+            // The end itself came with the time of this entry, or of one before it (`end_expired`).
+            Event::ConsentExpired { organisation } => match known(self, organisation) {
+                Some(slot) => Trace::Private(slot),
+                None => Trace::CoordinatorOnly,
+            },
+            Event::ReportFiled { organisation, report: _ } => {
+                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                self.participants[slot.index()].reports.push(at);
+                Trace::Private(slot)
+            }
+            Event::MessagePosted { organisation, message } => {
+                let Some(source) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                self.messages.insert(message.id, at);
+                Trace::Message {
+                    source,
+                    material: message.material,
+                    coordinator_only: message.coordinator_only,
+                    narrowed: self.narrowed(message, entry.author.as_ref()),
+                }
+            }
+            Event::RoomClosed => {
+                self.status = Status::Closed;
+                Trace::Everybody
+            }
+            Event::RoomReopened => {
+                self.status = Status::Open;
+                Trace::Everybody
+            }
+        }
+    }
+
+    fn narrowed(&self, message: &Message, author: Option<&Actor>) -> Option<Arc<Narrowed>> {
+        match message.tlp {
+            Tlp::Red => Some(Arc::new(Narrowed::Red { author: author.cloned(), actors: message.red_actors.clone() })),
+            Tlp::Clear | Tlp::Green | Tlp::Amber | Tlp::AmberStrict => (!message.recipients.is_empty()).then(|| {
+                let slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
+                Arc::new(Narrowed::Recipients(slots))
+            }),
+        }
+    }
+}
