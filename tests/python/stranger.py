@@ -270,7 +270,7 @@ def main_job(arguments):
     expect(accepted.room_id == room_id, "acceptance leads to another room")
     expect(call(b.rooms.AcceptInvitation, accept) == accepted, "a retried acceptance got another answer")
     twice = room_pb2.AcceptInvitationRequest(request_id=new_id(), invitation_id=invited.invitation_id)
-    expect_refusal(b.rooms.AcceptInvitation, twice, grpc.StatusCode.FAILED_PRECONDITION, "INVITATION_ANSWERED")
+    expect_refusal(b.rooms.AcceptInvitation, twice, grpc.StatusCode.NOT_FOUND, "INVITATION_NOT_FOUND")
     step("it accepts under a pseudonym; accepting twice is refused")
 
     def seen_by(actor):
