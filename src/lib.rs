@@ -1,6 +1,7 @@
 //! Samverkan: a message broker for cyber incidents that hit several organisations at once.
 
 pub mod api;
+pub mod engine;
 pub mod identity;
 pub mod limits;
 pub mod room;
