@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
+use crate::room::consent::{ConsentChange, Name};
 use crate::room::directory::Directory;
 use crate::room::disclose::{Disclosed, Shown, ShownParticipant};
 use crate::room::event::{Command, Event, IntakeReport, Request};
-use crate::room::consent::{ConsentChange, Name};
 use crate::room::ids::{Actor, Index, InvitationId, OrganisationId, ParticipantId, RoomId, Timestamp};
 use crate::room::mailbox::Notice;
 use crate::room::refusal::Refusal;

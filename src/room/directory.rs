@@ -59,6 +59,8 @@ pub struct Organisation {
     pub registered_at: Timestamp,
     /// When it was suspended, if it is.
     pub suspended_at: Option<Timestamp>,
+    /// The coordinator's words about it, if it is.
+    pub suspension_reason: Option<Arc<str>>,
 }
 
 /// What a caller wishes of the directory.
@@ -204,12 +206,14 @@ impl Directory {
                         display_name: display_name.clone(),
                         registered_at: entry.recorded_at,
                         suspended_at: None,
+                        suspension_reason: None,
                     },
                 );
             }
-            DirectoryEvent::OrganisationSuspended { organisation, reason: _ } => {
+            DirectoryEvent::OrganisationSuspended { organisation, reason } => {
                 if let Some(known) = self.organisations.get_mut(organisation) {
                     known.suspended_at = Some(entry.recorded_at);
+                    known.suspension_reason = Some(reason.clone());
                 }
             }
             DirectoryEvent::RoomCreated { room, participant: _ } => {
