@@ -1,5 +1,7 @@
 //! Every limit of the product, with its unit and its reason. Configuration may lower some of them; nothing raises them.
 
+use std::time::Duration;
+
 /// Characters of an organisation id or an actor's name. A DNS label, so that names fit wherever host names do.
 pub const NAME_CHARS_MAX: usize = 63;
 
@@ -35,3 +37,49 @@ pub const FRAME_BYTES_MAX: usize = 512 * 1024;
 
 /// Bytes of one value in sled. Larger values end up in blob files that sled never syncs.
 pub const VALUE_BYTES_MAX: usize = 4000;
+
+/// Bytes of the URI name in a certificate. Room for the longest trust domain, organisation and actor, and no more.
+pub const URI_NAME_BYTES_MAX: usize = 255;
+
+/// Characters of a trust domain, so that every actor of it still fits [`URI_NAME_BYTES_MAX`].
+pub const TRUST_DOMAIN_CHARS_MAX: usize = 100;
+
+/// From an accepted socket to a finished TLS handshake. Two round trips and a signature: even a satellite link needs less.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// From the finished handshake to the 24 bytes with which every HTTP/2 client opens. hyper itself waits for them forever.
+pub const PREFACE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Handshakes under way at once. One costs in the order of a millisecond of processor time, so these are about half a second
+/// of one core; more would only make everybody miss [`HANDSHAKE_TIME_MAX`].
+pub const HANDSHAKES_PENDING_MAX: usize = 512;
+
+/// Connections past their handshake. Each needs a file descriptor; at the 48 KiB that an idle one may cost, 192 MiB in all.
+pub const CONNECTIONS_MAX: usize = 4096;
+
+/// Connections of one organisation: all its people and programs in a bad week, and 64 organisations before all are full.
+pub const CONNECTIONS_PER_ORGANISATION_MAX: usize = 64;
+
+/// From the notice that a caller lost its access to the cut of its socket, so that open streams can say why. Half of the
+/// second within which an expired, revoked or suspended caller is gone.
+pub const CUT_NOTICE_TIME: Duration = Duration::from_millis(500);
+
+/// How long what we sent may stay unacknowledged by the peer's TCP before the connection is given up.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Idle time after which TCP asks whether the peer is still there, then every third of it.
+pub const TCP_KEEPALIVE_TIME: Duration = Duration::from_secs(30);
+
+/// Days that a server's or actor's certificate may last: a year and a month, as browsers came to require of web servers.
+pub const LEAF_DAYS_MAX: u32 = 397;
+
+/// Days that an authority may last. Ten years; changing an authority means new certificates for everybody.
+pub const AUTHORITY_DAYS_MAX: u32 = 3653;
+
+/// How far new certificates are backdated, so that a client whose clock is behind can use them at once.
+pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(5 * 60);
+
+const _: () = assert!(
+    "spiffe://".len() + TRUST_DOMAIN_CHARS_MAX + "/org//service/".len() + 2 * NAME_CHARS_MAX <= URI_NAME_BYTES_MAX,
+    "every actor of every trust domain has a name that fits"
+);

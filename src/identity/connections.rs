@@ -1,0 +1,185 @@
+//! Who is connected, how many may be, and how is a connection cut?
+//!
+//! Each admitted connection holds a slot; dropping its stream gives the slot back. A caller that expires or loses its access
+//! is cut in two steps: first its [`Caller::cancelled`] resolves, so that open streams can end with a reason, and
+//! [`limits::CUT_NOTICE_TIME`] later its socket fails, whether they did or not. Upholds that a revoked, suspended or expired
+//! caller is gone within a second (DESIGN §6). Tested in `tests/it/identity.rs`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::accept::ConnectionLimits;
+use super::refused::Refused;
+use crate::limits;
+use crate::room::ids::{Actor, OrganisationId, Timestamp};
+
+/// One connection of this process, counted from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// Who is at the other end of one connection, as its certificate says. Made by the acceptor only.
+#[derive(Debug)]
+pub struct Caller {
+    /// For whom requests of this connection act.
+    pub actor: Actor,
+    /// SHA-256 of the certificate's DER.
+    pub certificate: [u8; 32],
+    /// When the certificate, and with it the connection, ends.
+    pub not_after: Timestamp,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// From where.
+    pub peer: SocketAddr,
+    /// The negotiated key exchange, such as `X25519MLKEM768`.
+    pub key_exchange: String,
+    // Private: a Caller that others could make would be no proof of a handshake.
+    pub(super) cancel: CancellationToken,
+}
+
+impl Caller {
+    /// Cuts this caller's connection: [`Self::cancelled`] resolves now, the socket fails [`limits::CUT_NOTICE_TIME`] later.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Whether the connection is being cut: its certificate expired or its access was taken away.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Resolves when the connection is being cut. What runs for this caller should end then.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+}
+
+/// All connections that are past their handshake. Cheap to clone; clones share.
+#[derive(Clone)]
+pub struct Connections(Arc<Registry>);
+
+struct Registry {
+    limits: ConnectionLimits,
+    live: Mutex<Live>,
+}
+
+#[derive(Default)]
+struct Live {
+    callers: HashMap<ConnectionId, Arc<Caller>>,
+    by_organisation: HashMap<OrganisationId, usize>,
+}
+
+impl Connections {
+    pub(super) fn new(limits: ConnectionLimits) -> Self {
+        Self(Arc::new(Registry { limits, live: Mutex::default() }))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.live().callers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Cuts the connections of all callers that `concerned` picks, and returns how many.
+    pub fn cut(&self, concerned: impl Fn(&Caller) -> bool) -> usize {
+        let callers: Vec<_> = self.live().callers.values().filter(|caller| concerned(caller)).cloned().collect();
+        // Outside the lock: cancelling runs wakers.
+        callers.iter().for_each(|caller| caller.cancel());
+        callers.len()
+    }
+
+    /// Whether another connection would be one too many, whoever it is from.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= self.0.limits.connections
+    }
+
+    /// Takes a slot for this caller, and watches over its end.
+    pub(super) fn admit(&self, caller: Arc<Caller>) -> Result<Slot, Refused> {
+        let organisation = &caller.actor.organisation;
+        {
+            let mut live = self.live();
+            if live.callers.len() >= self.0.limits.connections {
+                return Err(Refused::TooManyConnections);
+            }
+            let of_organisation = live.by_organisation.entry(organisation.clone()).or_default();
+            if *of_organisation >= self.0.limits.of_organisation(organisation) {
+                return Err(Refused::TooManyOfOrganisation { organisation: organisation.clone() });
+            }
+            *of_organisation += 1;
+            live.callers.insert(caller.connection, caller.clone());
+        }
+        let cut = CancellationToken::new();
+        tokio::spawn(watch(caller.clone(), cut.clone()));
+        Ok(Slot { connections: self.clone(), caller, cut })
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A connection's place among the others; given back when dropped.
+pub(super) struct Slot {
+    connections: Connections,
+    pub(super) caller: Arc<Caller>,
+    /// Cancelled when the socket is to fail.
+    pub(super) cut: CancellationToken,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.cut.cancel();
+        let mut live = self.connections.live();
+        live.callers.remove(&self.caller.connection);
+        let organisation = &self.caller.actor.organisation;
+        if let Some(count) = live.by_organisation.get_mut(organisation) {
+            *count -= 1;
+            if *count == 0 {
+                live.by_organisation.remove(organisation);
+            }
+        }
+    }
+}
+
+/// Waits for the end of a caller's certificate or access, and brings it about.
+async fn watch(caller: Arc<Caller>, cut: CancellationToken) {
+    tokio::select! {
+        () = cut.cancelled() => return, // the connection ended by itself
+        () = caller.cancelled() => {}
+        () = until(caller.not_after) => {
+            tracing::info!(peer = %caller.peer, actor = %caller.actor, "certificate expired, connection is cut");
+            caller.cancel();
+        }
+    }
+    tokio::select! {
+        () = cut.cancelled() => {}
+        () = tokio::time::sleep(limits::CUT_NOTICE_TIME) => cut.cancel(),
+    }
+}
+
+/// Resolves when the wall clock reaches `moment`.
+async fn until(moment: Timestamp) {
+    // Looked at afresh now and then, since the wall clock can be set and timers run by another.
+    const LOOK_AGAIN: Duration = Duration::from_secs(60);
+    loop {
+        let remaining = moment.0.saturating_sub(super::now().0);
+        match u64::try_from(remaining) {
+            Ok(remaining @ 1..) => tokio::time::sleep(Duration::from_micros(remaining).min(LOOK_AGAIN)).await,
+            Ok(0) | Err(_) => return,
+        }
+    }
+}

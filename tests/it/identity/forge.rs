@@ -1,0 +1,123 @@
+//! Certificates that the product would never issue, signed by an authority that it trusts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType,
+};
+use samverkan::identity::issue::{AUTHORITY_FILE, AUTHORITY_KEY_FILE, CERTIFICATE_FILE, KEY_FILE};
+use samverkan::identity::{Authority, Existing, KeyedCertificate, TrustDomain};
+use samverkan::room::ids::Timestamp;
+
+pub(crate) const TRUST_DOMAIN: &str = "test.example";
+pub(crate) const ANNA: &str = "spiffe://test.example/org/region-a/user/anna";
+
+/// What a certificate for Anna looks like; tests change one thing.
+pub(crate) struct Wish {
+    pub(crate) uris: Vec<String>,
+    pub(crate) usage: Vec<ExtendedKeyUsagePurpose>,
+    pub(crate) is_ca: IsCa,
+    /// Seconds from now.
+    pub(crate) valid: (i64, i64),
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            uris: vec![ANNA.into()],
+            usage: vec![ExtendedKeyUsagePurpose::ClientAuth],
+            is_ca: IsCa::ExplicitNoCa,
+            valid: (-60, 3600),
+        }
+    }
+}
+
+pub(crate) fn uris(uris: &[&str]) -> Wish {
+    Wish { uris: uris.iter().map(ToString::to_string).collect(), ..Wish::default() }
+}
+
+pub(crate) fn ca_leaf() -> Wish {
+    Wish { is_ca: IsCa::Ca(BasicConstraints::Unconstrained), ..Wish::default() }
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since_epoch =
+        std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).expect("after 1970");
+    Timestamp(i64::try_from(since_epoch.as_micros()).expect("before the year 294000"))
+}
+
+/// A throwaway authority, and the key that the product keeps to itself.
+pub(crate) struct Forge {
+    pub(crate) authority: Authority,
+    issuer: Issuer<'static, KeyPair>,
+    directory: tempfile::TempDir,
+}
+
+impl Forge {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let trust_domain: TrustDomain = TRUST_DOMAIN.parse().expect("a trust domain");
+        let authority = Authority::create(&trust_domain, "test CA", 30, now()).expect("an authority");
+        authority.write(directory.path(), Existing::Refuse).expect("written");
+        let key = std::fs::read_to_string(directory.path().join(AUTHORITY_KEY_FILE)).expect("a key");
+        let key = KeyPair::from_pem(&key).expect("a key");
+        let issuer = Issuer::from_ca_cert_pem(authority.certificate_pem(), key).expect("an issuer");
+        Self { authority, issuer, directory }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn roots(&self) -> rustls::RootCertStore {
+        samverkan::identity::tls::load_authorities(&self.path().join(AUTHORITY_FILE)).expect("roots")
+    }
+
+    /// As the product issues it.
+    pub(crate) fn actor(&self, actor: &str) -> KeyedCertificate {
+        let issued = self.authority.issue_actor(&actor.parse().expect("an actor"), 1, now()).expect("issued");
+        self.load(&issued.certificate_pem, &issued.key_pem)
+    }
+
+    /// As the product issues it.
+    pub(crate) fn server(&self) -> KeyedCertificate {
+        let issued = self.authority.issue_server(&["localhost".into(), "127.0.0.1".into()], 1, now()).expect("issued");
+        self.load(&issued.certificate_pem, &issued.key_pem)
+    }
+
+    /// As wished for.
+    pub(crate) fn forged(&self, wish: Wish) -> KeyedCertificate {
+        let at = |seconds: i64| {
+            let epoch = rcgen::date_time_ymd(1970, 1, 1);
+            epoch + Duration::from_secs(u64::try_from(now().0 / 1_000_000 + seconds).expect("after 1970"))
+        };
+        let mut params = CertificateParams::default();
+        params.not_before = at(wish.valid.0);
+        params.not_after = at(wish.valid.1);
+        params.is_ca = wish.is_ca;
+        params.extended_key_usages = wish.usage;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "org/region-a/user/anna");
+        params.subject_alt_names = vec![SanType::DnsName("anna.example".try_into().expect("a name"))];
+        let uri = |uri: String| SanType::URI(uri.try_into().expect("ASCII"));
+        params.subject_alt_names.extend(wish.uris.into_iter().map(uri));
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
+        self.load(&certificate.pem(), &key.serialize_pem())
+    }
+
+    pub(crate) fn authority_itself(&self) -> KeyedCertificate {
+        KeyedCertificate::load(&self.path().join(AUTHORITY_FILE), &self.path().join(AUTHORITY_KEY_FILE))
+            .expect("loaded")
+    }
+
+    fn load(&self, certificate: &str, key: &str) -> KeyedCertificate {
+        let directory = tempfile::tempdir_in(self.path()).expect("a directory");
+        let (certificate_path, key_path) = (directory.path().join(CERTIFICATE_FILE), directory.path().join(KEY_FILE));
+        std::fs::write(&certificate_path, certificate).expect("written");
+        std::fs::write(&key_path, key).expect("written");
+        KeyedCertificate::load(&certificate_path, &key_path).expect("loaded")
+    }
+}
