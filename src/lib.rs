@@ -1,7 +1,7 @@
 //! Samverkan: a message broker for cyber incidents that hit several organisations at once.
 
 pub mod api;
-// pub mod cli;
+pub mod cli;
 pub mod client;
 pub mod identity;
 pub mod limits;

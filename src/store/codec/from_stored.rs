@@ -1,0 +1,330 @@
+//! Stored messages as domain values. What is unset, unknown or malformed is damage, never a default.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{What, pb};
+use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
+use crate::room::directory::{DirectoryEntry, DirectoryEvent};
+use crate::room::event::{Entry, Event, IntakeReport, Message, Request};
+use crate::room::ids::{
+    Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp,
+};
+use crate::room::mailbox::{Notice, Range, Run};
+use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+
+fn id(bytes: &Bytes) -> Result<[u8; 16], What> {
+    bytes[..].try_into().map_err(|_| "holds an id of the wrong length")
+}
+
+fn optional_id(bytes: &Bytes) -> Result<Option<[u8; 16]>, What> {
+    if bytes.is_empty() { Ok(None) } else { id(bytes).map(Some) }
+}
+
+fn digest(bytes: &Bytes) -> Result<[u8; 32], What> {
+    bytes[..].try_into().map_err(|_| "holds a digest of the wrong length")
+}
+
+fn organisation(text: &str) -> Result<OrganisationId, What> {
+    text.parse().map_err(|_| "holds a malformed organisation id")
+}
+
+fn actor(text: &str) -> Result<Actor, What> {
+    text.parse().map_err(|_| "holds a malformed actor")
+}
+
+fn request(header: &pb::Header) -> Result<Option<Request>, What> {
+    match optional_id(&header.request_id)? {
+        None => Ok(None),
+        Some(id) => Ok(Some(Request { id: RequestId::from_bytes(id), digest: digest(&header.request_digest)? })),
+    }
+}
+
+pub(super) fn entry(header: &pb::Header, payload: Option<&[u8]>) -> Result<Entry, What> {
+    Ok(Entry {
+        seq: Seq(header.seq),
+        recorded_at: Timestamp(header.recorded_at_us),
+        author: if header.author.is_empty() { None } else { Some(actor(&header.author)?) },
+        request: request(header)?,
+        event: event(header.event.as_ref().ok_or("holds an entry of an unknown kind")?, payload)?,
+    })
+}
+
+pub(super) fn directory_entry(header: &pb::Header) -> Result<DirectoryEntry, What> {
+    use pb::header::Event as Stored;
+    let event = match header.event.as_ref().ok_or("holds an entry of an unknown kind")? {
+        Stored::OrganisationRegistered(stored) => DirectoryEvent::OrganisationRegistered {
+            organisation: organisation(&stored.organisation)?,
+            display_name: stored.display_name.as_str().into(),
+        },
+        Stored::OrganisationSuspended(stored) => DirectoryEvent::OrganisationSuspended {
+            organisation: organisation(&stored.organisation)?,
+            reason: stored.reason.as_str().into(),
+        },
+        Stored::RoomCreated(stored) => DirectoryEvent::RoomCreated {
+            room: RoomId::from_bytes(id(&stored.room)?),
+            participant: ParticipantId::from_bytes(id(&stored.participant)?),
+        },
+        _ => return Err("holds a room's entry in the directory"),
+    };
+    Ok(DirectoryEntry {
+        seq: Seq(header.seq),
+        recorded_at: Timestamp(header.recorded_at_us),
+        author: actor(&header.author)?,
+        request: request(header)?.ok_or("holds a directory entry without a request")?,
+        event,
+    })
+}
+
+fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, What> {
+    use pb::header::Event as Stored;
+    Ok(match stored {
+        Stored::RoomOpened(stored) => Event::RoomOpened {
+            coordinator: organisation(&stored.coordinator)?,
+            title: stored.title.as_str().into(),
+            terms: stored.terms.as_str().into(),
+        },
+        Stored::ParticipantAdmitted(stored) => Event::ParticipantAdmitted {
+            organisation: organisation(&stored.organisation)?,
+            participant: ParticipantId::from_bytes(id(&stored.participant)?),
+            role: role(stored.role())?,
+            attribution: attribution(stored.attribution())?.ok_or(UNSET)?,
+            invitation: optional_id(&stored.invitation)?.map(InvitationId::from_bytes),
+        },
+        Stored::AttributionRaised(stored) => Event::AttributionRaised {
+            organisation: organisation(&stored.organisation)?,
+            attribution: attribution(stored.attribution())?.ok_or(UNSET)?,
+        },
+        Stored::OrganisationInvited(stored) => Event::OrganisationInvited {
+            invitation: InvitationId::from_bytes(id(&stored.invitation)?),
+            organisation: organisation(&stored.organisation)?,
+            role: role(stored.role())?,
+            participant: ParticipantId::from_bytes(id(&stored.participant)?),
+        },
+        Stored::InvitationDeclined(stored) => Event::InvitationDeclined {
+            invitation: InvitationId::from_bytes(id(&stored.invitation)?),
+            organisation: organisation(&stored.organisation)?,
+        },
+        Stored::ParticipantLeft(stored) => Event::ParticipantLeft { organisation: organisation(&stored.organisation)? },
+        Stored::ParticipantRemoved(stored) => Event::ParticipantRemoved {
+            organisation: organisation(&stored.organisation)?,
+            reason: stored.reason.as_str().into(),
+        },
+        Stored::RoleChanged(stored) => {
+            Event::RoleChanged { organisation: organisation(&stored.organisation)?, role: role(stored.role())? }
+        }
+        Stored::ConsentGiven(stored) => Event::ConsentGiven {
+            organisation: organisation(&stored.organisation)?,
+            change: Arc::new(consent_change(stored)?),
+        },
+        Stored::ConsentWithdrawn(stored) => {
+            Event::ConsentWithdrawn { organisation: organisation(&stored.organisation)?, scope: scope(stored)? }
+        }
+        Stored::ConsentExpired(stored) => Event::ConsentExpired { organisation: organisation(&stored.organisation)? },
+        Stored::ReportFiled(stored) => Event::ReportFiled {
+            organisation: organisation(&stored.organisation)?,
+            report: Arc::new(report(payload.ok_or("lacks a payload")?)?),
+        },
+        Stored::MessagePosted(stored) => Event::MessagePosted {
+            organisation: organisation(&stored.organisation)?,
+            message: Arc::new(message(stored, payload.ok_or("lacks a payload")?)?),
+        },
+        Stored::RoomClosed(_) => Event::RoomClosed,
+        Stored::RoomReopened(_) => Event::RoomReopened,
+        Stored::OrganisationRegistered(_) | Stored::OrganisationSuspended(_) | Stored::RoomCreated(_) => {
+            return Err("holds a directory entry in a room");
+        }
+    })
+}
+
+fn message(stored: &pb::MessagePosted, payload: &[u8]) -> Result<Message, What> {
+    let payload = pb::MessagePayload::decode(payload).map_err(|_| "holds a text that can't be decoded")?;
+    Ok(Message {
+        id: MessageId::from_bytes(id(&stored.message)?),
+        material: material(stored.material())?,
+        tlp: tlp(stored.tlp())?,
+        text: payload.text.into(),
+        recipients: stored.recipients.iter().map(|text| organisation(text)).collect::<Result<_, _>>()?,
+        red_actors: stored.red_actors.iter().map(|text| actor(text)).collect::<Result<_, _>>()?,
+        coordinator_only: stored.coordinator_only,
+        in_reply_to: optional_id(&stored.in_reply_to)?.map(MessageId::from_bytes),
+        occurred_at: stored.occurred_at_us.map(Timestamp),
+    })
+}
+
+fn report(payload: &[u8]) -> Result<IntakeReport, What> {
+    let stored = pb::ReportPayload::decode(payload).map_err(|_| "holds a report that can't be decoded")?;
+    let assessment = |value: pb::Assessment| match value {
+        pb::Assessment::Unspecified => None,
+        pb::Assessment::No => Some(Assessment::No),
+        pb::Assessment::Yes => Some(Assessment::Yes),
+        pb::Assessment::Unknown => Some(Assessment::Unknown),
+    };
+    Ok(IntakeReport {
+        ongoing: assessment(stored.ongoing()),
+        data_leak: assessment(stored.data_leak()),
+        police: police(stored.police()),
+        what_occurred: stored.what_occurred,
+        how_discovered: stored.how_discovered,
+        discovered_at: stored.discovered_at_us.map(Timestamp),
+        countermeasures: stored.countermeasures,
+        help_wanted: stored.help_wanted,
+        contacts_made: stored.contacts_made,
+    })
+}
+
+fn consent_change(stored: &pb::ConsentGiven) -> Result<ConsentChange, What> {
+    let cells = stored
+        .cells
+        .iter()
+        .map(|cell| Ok((material(cell.material())?, audience(cell.audience())?, sharing(cell.sharing())?)));
+    let named = stored
+        .named
+        .iter()
+        .map(|named| Ok((name(named.name.as_ref())?, material(named.material())?, sharing(named.sharing())?)));
+    let newcomers = stored.newcomers.iter().map(|newcomers| {
+        let answer = match newcomers.answer() {
+            pb::Answer::Unspecified => return Err(UNSET),
+            pb::Answer::NotAnswered => Answer::NotAnswered,
+            pb::Answer::No => Answer::No,
+            pb::Answer::Yes => Answer::Yes,
+        };
+        Ok((audience(newcomers.audience())?, answer))
+    });
+    Ok(ConsentChange {
+        cells: cells.collect::<Result<_, What>>()?,
+        named: named.collect::<Result<_, What>>()?,
+        newcomers: newcomers.collect::<Result<_, What>>()?,
+        attribution: attribution(stored.attribution())?,
+        police: police(stored.police()),
+        expiry: match stored.expiry {
+            None => ExpiryChange::Keep,
+            Some(pb::consent_given::Expiry::Never(true)) => ExpiryChange::Never,
+            Some(pb::consent_given::Expiry::Never(false)) => return Err(UNSET),
+            Some(pb::consent_given::Expiry::AtUs(at)) => ExpiryChange::At(Timestamp(at)),
+        },
+    })
+}
+
+fn scope(stored: &pb::ConsentWithdrawn) -> Result<Scope, What> {
+    use pb::consent_withdrawn::Scope as Stored;
+    Ok(match stored.scope.as_ref().ok_or(UNSET)? {
+        Stored::All(true) => Scope::All,
+        Stored::All(false) => return Err(UNSET),
+        Stored::Material(what) => Scope::Material(material(known(*what)?)?),
+        Stored::Audience(whom) => Scope::Audience(audience(known(*whom)?)?),
+        Stored::Named(who) => Scope::Named(name(Some(who))?),
+    })
+}
+
+fn name(stored: Option<&pb::Name>) -> Result<Name, What> {
+    match stored.and_then(|name| name.name.as_ref()).ok_or(UNSET)? {
+        pb::name::Name::Organisation(text) => Ok(Name::Organisation(organisation(text)?)),
+        pb::name::Name::Participant(bytes) => Ok(Name::Participant(ParticipantId::from_bytes(id(bytes)?))),
+    }
+}
+
+pub(super) fn range(bytes: Bytes) -> Result<Range, What> {
+    use pb::delivery_range::run::Run as Stored;
+    let stored = pb::DeliveryRange::decode(bytes).map_err(|_| "holds a delivery record that can't be decoded")?;
+    match stored.basis() {
+        pb::Basis::Unspecified => return Err(UNSET),
+        pb::Basis::Rule => {}
+    }
+    let runs = stored.runs.iter().map(|run| {
+        Ok(match run.run.as_ref().ok_or(UNSET)? {
+            Stored::Entries(entries) => Run::Entries { seq: Seq(entries.seq), count: entries.count },
+            Stored::Notice(notice) => {
+                let (pairs, rest) = notice.bounds.as_chunks::<2>();
+                if !rest.is_empty() {
+                    return Err("holds a notice with an odd bound");
+                }
+                Run::Notice(Notice {
+                    ranges: pairs.iter().map(|[first, last]| (Index(*first), Index(*last))).collect(),
+                })
+            }
+        })
+    });
+    Ok(Range {
+        actor: actor(&stored.actor)?,
+        certificate: digest(&stored.certificate)?,
+        first: Index(stored.first),
+        runs: runs.collect::<Result<_, What>>()?,
+        recorded_at: Timestamp(stored.recorded_at_us),
+    })
+}
+
+const UNSET: What = "holds a value that is unset or unknown";
+
+fn known<E: TryFrom<i32>>(value: i32) -> Result<E, What> {
+    E::try_from(value).map_err(|_| UNSET)
+}
+
+fn role(value: pb::Role) -> Result<Role, What> {
+    match value {
+        pb::Role::Unspecified => Err(UNSET),
+        pb::Role::Coordinator => Ok(Role::Coordinator),
+        pb::Role::AffectedOrganisation => Ok(Role::AffectedOrganisation),
+        pb::Role::ThirdParty => Ok(Role::ThirdParty),
+        pb::Role::Authority => Ok(Role::Authority),
+    }
+}
+
+fn attribution(value: pb::Attribution) -> Result<Option<Attribution>, What> {
+    Ok(match value {
+        pb::Attribution::Unspecified => None,
+        pb::Attribution::Hidden => Some(Attribution::Hidden),
+        pb::Attribution::Pseudonym => Some(Attribution::Pseudonym),
+        pb::Attribution::Named => Some(Attribution::Named),
+    })
+}
+
+fn material(value: pb::Material) -> Result<Material, What> {
+    match value {
+        pb::Material::Unspecified => Err(UNSET),
+        pb::Material::Information => Ok(Material::Information),
+        pb::Material::Data => Ok(Material::Data),
+        pb::Material::Logs => Ok(Material::Logs),
+    }
+}
+
+fn audience(value: pb::Audience) -> Result<Audience, What> {
+    match value {
+        pb::Audience::Unspecified => Err(UNSET),
+        pb::Audience::OtherAffectedOrganisations => Ok(Audience::OtherAffectedOrganisations),
+        pb::Audience::ThirdParties => Ok(Audience::ThirdParties),
+    }
+}
+
+fn sharing(value: pb::Sharing) -> Result<Sharing, What> {
+    match value {
+        pb::Sharing::Unspecified => Err(UNSET),
+        pb::Sharing::NotAnswered => Ok(Sharing::NotAnswered),
+        pb::Sharing::No => Ok(Sharing::No),
+        pb::Sharing::Relay => Ok(Sharing::Relay),
+        pb::Sharing::Direct => Ok(Sharing::Direct),
+    }
+}
+
+fn police(value: pb::PoliceAnswer) -> Option<PoliceAnswer> {
+    match value {
+        pb::PoliceAnswer::Unspecified => None,
+        pb::PoliceAnswer::NotAnswered => Some(PoliceAnswer::NotAnswered),
+        pb::PoliceAnswer::No => Some(PoliceAnswer::No),
+        pb::PoliceAnswer::OrganisationReportsItself => Some(PoliceAnswer::OrganisationReportsItself),
+        pb::PoliceAnswer::CoordinatorMayForward => Some(PoliceAnswer::CoordinatorMayForward),
+    }
+}
+
+fn tlp(value: pb::Tlp) -> Result<Tlp, What> {
+    match value {
+        pb::Tlp::Unspecified => Err(UNSET),
+        pb::Tlp::Clear => Ok(Tlp::Clear),
+        pb::Tlp::Green => Ok(Tlp::Green),
+        pb::Tlp::Amber => Ok(Tlp::Amber),
+        pb::Tlp::AmberStrict => Ok(Tlp::AmberStrict),
+        pb::Tlp::Red => Ok(Tlp::Red),
+    }
+}

@@ -1,0 +1,304 @@
+//! Domain values as stored messages.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{Unsealed, pb};
+use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
+use crate::room::directory::{DirectoryEntry, DirectoryEvent};
+use crate::room::event::{Entry, Event, IntakeReport, Message};
+use crate::room::mailbox::{Range, Run};
+use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+
+fn id(bytes: &[u8; 16]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+pub(super) fn entry(entry: &Entry) -> Unsealed {
+    let (event, payload) = event(&entry.event);
+    let header = pb::Header {
+        seq: entry.seq.0,
+        recorded_at_us: entry.recorded_at.0,
+        author: entry.author.as_ref().map(ToString::to_string).unwrap_or_default(),
+        request_id: entry.request.map(|request| id(request.id.as_bytes())).unwrap_or_default(),
+        request_digest: entry.request.map(|request| Bytes::copy_from_slice(&request.digest)).unwrap_or_default(),
+        payload_digest: Bytes::new(),
+        event: Some(event),
+    };
+    Unsealed { header, payload }
+}
+
+pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
+    use pb::header::Event as Stored;
+    let event = match &entry.event {
+        DirectoryEvent::OrganisationRegistered { organisation, display_name } => {
+            Stored::OrganisationRegistered(pb::OrganisationRegistered {
+                organisation: organisation.to_string(),
+                display_name: display_name.to_string(),
+            })
+        }
+        DirectoryEvent::OrganisationSuspended { organisation, reason } => {
+            Stored::OrganisationSuspended(pb::OrganisationSuspended {
+                organisation: organisation.to_string(),
+                reason: reason.to_string(),
+            })
+        }
+        DirectoryEvent::RoomCreated { room, participant } => {
+            Stored::RoomCreated(pb::RoomCreated { room: id(room.as_bytes()), participant: id(participant.as_bytes()) })
+        }
+    };
+    let header = pb::Header {
+        seq: entry.seq.0,
+        recorded_at_us: entry.recorded_at.0,
+        author: entry.author.to_string(),
+        request_id: id(entry.request.id.as_bytes()),
+        request_digest: Bytes::copy_from_slice(&entry.request.digest),
+        payload_digest: Bytes::new(),
+        event: Some(event),
+    };
+    Unsealed { header, payload: None }
+}
+
+fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
+    use pb::header::Event as Stored;
+    let plain = match event {
+        Event::RoomOpened { coordinator, title, terms } => Stored::RoomOpened(pb::RoomOpened {
+            coordinator: coordinator.to_string(),
+            title: title.to_string(),
+            terms: terms.to_string(),
+        }),
+        Event::ParticipantAdmitted { organisation, participant, role: part, attribution: shown, invitation } => {
+            Stored::ParticipantAdmitted(pb::ParticipantAdmitted {
+                organisation: organisation.to_string(),
+                participant: id(participant.as_bytes()),
+                role: role(*part).into(),
+                attribution: attribution(*shown).into(),
+                invitation: invitation.map(|invitation| id(invitation.as_bytes())).unwrap_or_default(),
+            })
+        }
+        Event::AttributionRaised { organisation, attribution: shown } => {
+            Stored::AttributionRaised(pb::AttributionRaised {
+                organisation: organisation.to_string(),
+                attribution: attribution(*shown).into(),
+            })
+        }
+        Event::OrganisationInvited { invitation, organisation, role: part, participant } => {
+            Stored::OrganisationInvited(pb::OrganisationInvited {
+                invitation: id(invitation.as_bytes()),
+                organisation: organisation.to_string(),
+                role: role(*part).into(),
+                participant: id(participant.as_bytes()),
+            })
+        }
+        Event::InvitationDeclined { invitation, organisation } => Stored::InvitationDeclined(pb::InvitationDeclined {
+            invitation: id(invitation.as_bytes()),
+            organisation: organisation.to_string(),
+        }),
+        Event::ParticipantLeft { organisation } => {
+            Stored::ParticipantLeft(pb::ParticipantLeft { organisation: organisation.to_string() })
+        }
+        Event::ParticipantRemoved { organisation, reason } => Stored::ParticipantRemoved(pb::ParticipantRemoved {
+            organisation: organisation.to_string(),
+            reason: reason.to_string(),
+        }),
+        Event::RoleChanged { organisation, role: part } => {
+            Stored::RoleChanged(pb::RoleChanged { organisation: organisation.to_string(), role: role(*part).into() })
+        }
+        Event::ConsentGiven { organisation, change } => {
+            Stored::ConsentGiven(consent_given(organisation.to_string(), change))
+        }
+        Event::ConsentWithdrawn { organisation, scope: what } => Stored::ConsentWithdrawn(pb::ConsentWithdrawn {
+            organisation: organisation.to_string(),
+            scope: Some(scope(what)),
+        }),
+        Event::ConsentExpired { organisation } => {
+            Stored::ConsentExpired(pb::ConsentExpired { organisation: organisation.to_string() })
+        }
+        Event::ReportFiled { organisation, report } => {
+            let header = Stored::ReportFiled(pb::ReportFiled { organisation: organisation.to_string() });
+            return (header, Some(report_payload(report).encode_to_vec()));
+        }
+        Event::MessagePosted { organisation, message } => {
+            let payload = pb::MessagePayload { text: message.text.to_string() };
+            return (
+                Stored::MessagePosted(message_posted(organisation.to_string(), message)),
+                Some(payload.encode_to_vec()),
+            );
+        }
+        Event::RoomClosed => Stored::RoomClosed(pb::RoomClosed {}),
+        Event::RoomReopened => Stored::RoomReopened(pb::RoomReopened {}),
+    };
+    (plain, None)
+}
+
+fn message_posted(organisation: String, message: &Message) -> pb::MessagePosted {
+    pb::MessagePosted {
+        organisation,
+        message: id(message.id.as_bytes()),
+        material: material(message.material).into(),
+        tlp: tlp(message.tlp).into(),
+        recipients: message.recipients.iter().map(ToString::to_string).collect(),
+        red_actors: message.red_actors.iter().map(ToString::to_string).collect(),
+        coordinator_only: message.coordinator_only,
+        in_reply_to: message.in_reply_to.map(|parent| id(parent.as_bytes())).unwrap_or_default(),
+        occurred_at_us: message.occurred_at.map(|at| at.0),
+    }
+}
+
+fn report_payload(report: &IntakeReport) -> pb::ReportPayload {
+    pb::ReportPayload {
+        what_occurred: report.what_occurred.clone(),
+        how_discovered: report.how_discovered.clone(),
+        discovered_at_us: report.discovered_at.map(|at| at.0),
+        countermeasures: report.countermeasures.clone(),
+        ongoing: report.ongoing.map_or(pb::Assessment::Unspecified, assessment).into(),
+        data_leak: report.data_leak.map_or(pb::Assessment::Unspecified, assessment).into(),
+        help_wanted: report.help_wanted.clone(),
+        contacts_made: report.contacts_made.clone(),
+        police: report.police.map_or(pb::PoliceAnswer::Unspecified, police).into(),
+    }
+}
+
+fn consent_given(organisation: String, change: &ConsentChange) -> pb::ConsentGiven {
+    let cells = change.cells.iter().map(|(what, whom, how)| pb::consent_given::Cell {
+        material: material(*what).into(),
+        audience: audience(*whom).into(),
+        sharing: sharing(*how).into(),
+    });
+    let named = change.named.iter().map(|(who, what, how)| pb::consent_given::Named {
+        name: Some(name(who)),
+        material: material(*what).into(),
+        sharing: sharing(*how).into(),
+    });
+    let newcomers = change.newcomers.iter().map(|(whom, yes)| pb::consent_given::Newcomers {
+        audience: audience(*whom).into(),
+        answer: answer(*yes).into(),
+    });
+    pb::ConsentGiven {
+        organisation,
+        cells: cells.collect(),
+        named: named.collect(),
+        newcomers: newcomers.collect(),
+        attribution: change.attribution.map_or(pb::Attribution::Unspecified, attribution).into(),
+        police: change.police.map_or(pb::PoliceAnswer::Unspecified, police).into(),
+        expiry: match change.expiry {
+            ExpiryChange::Keep => None,
+            ExpiryChange::Never => Some(pb::consent_given::Expiry::Never(true)),
+            ExpiryChange::At(at) => Some(pb::consent_given::Expiry::AtUs(at.0)),
+        },
+    }
+}
+
+fn scope(scope: &Scope) -> pb::consent_withdrawn::Scope {
+    use pb::consent_withdrawn::Scope as Stored;
+    match scope {
+        Scope::All => Stored::All(true),
+        Scope::Material(what) => Stored::Material(material(*what).into()),
+        Scope::Audience(whom) => Stored::Audience(audience(*whom).into()),
+        Scope::Named(who) => Stored::Named(name(who)),
+    }
+}
+
+fn name(name: &Name) -> pb::Name {
+    let name = match name {
+        Name::Organisation(organisation) => pb::name::Name::Organisation(organisation.to_string()),
+        Name::Participant(participant) => pb::name::Name::Participant(id(participant.as_bytes())),
+    };
+    pb::Name { name: Some(name) }
+}
+
+pub(super) fn range(range: &Range) -> pb::DeliveryRange {
+    use pb::delivery_range::run::Run as Stored;
+    let runs = range.runs.iter().map(|run| pb::delivery_range::Run {
+        run: Some(match run {
+            Run::Entries { seq, count } => Stored::Entries(pb::delivery_range::Entries { seq: seq.0, count: *count }),
+            Run::Notice(notice) => Stored::Notice(pb::delivery_range::Notice {
+                bounds: notice.ranges.iter().flat_map(|(first, last)| [first.0, last.0]).collect(),
+            }),
+        }),
+    });
+    pb::DeliveryRange {
+        actor: range.actor.to_string(),
+        certificate: Bytes::copy_from_slice(&range.certificate),
+        first: range.first.0,
+        runs: runs.collect(),
+        recorded_at_us: range.recorded_at.0,
+        basis: pb::Basis::Rule.into(),
+    }
+}
+
+fn role(role: Role) -> pb::Role {
+    match role {
+        Role::Coordinator => pb::Role::Coordinator,
+        Role::AffectedOrganisation => pb::Role::AffectedOrganisation,
+        Role::ThirdParty => pb::Role::ThirdParty,
+        Role::Authority => pb::Role::Authority,
+    }
+}
+
+fn attribution(attribution: Attribution) -> pb::Attribution {
+    match attribution {
+        Attribution::Hidden => pb::Attribution::Hidden,
+        Attribution::Pseudonym => pb::Attribution::Pseudonym,
+        Attribution::Named => pb::Attribution::Named,
+    }
+}
+
+fn material(material: Material) -> pb::Material {
+    match material {
+        Material::Information => pb::Material::Information,
+        Material::Data => pb::Material::Data,
+        Material::Logs => pb::Material::Logs,
+    }
+}
+
+fn audience(audience: Audience) -> pb::Audience {
+    match audience {
+        Audience::OtherAffectedOrganisations => pb::Audience::OtherAffectedOrganisations,
+        Audience::ThirdParties => pb::Audience::ThirdParties,
+    }
+}
+
+fn sharing(sharing: Sharing) -> pb::Sharing {
+    match sharing {
+        Sharing::NotAnswered => pb::Sharing::NotAnswered,
+        Sharing::No => pb::Sharing::No,
+        Sharing::Relay => pb::Sharing::Relay,
+        Sharing::Direct => pb::Sharing::Direct,
+    }
+}
+
+fn answer(answer: Answer) -> pb::Answer {
+    match answer {
+        Answer::NotAnswered => pb::Answer::NotAnswered,
+        Answer::No => pb::Answer::No,
+        Answer::Yes => pb::Answer::Yes,
+    }
+}
+
+fn assessment(assessment: Assessment) -> pb::Assessment {
+    match assessment {
+        Assessment::No => pb::Assessment::No,
+        Assessment::Yes => pb::Assessment::Yes,
+        Assessment::Unknown => pb::Assessment::Unknown,
+    }
+}
+
+fn police(answer: PoliceAnswer) -> pb::PoliceAnswer {
+    match answer {
+        PoliceAnswer::NotAnswered => pb::PoliceAnswer::NotAnswered,
+        PoliceAnswer::No => pb::PoliceAnswer::No,
+        PoliceAnswer::OrganisationReportsItself => pb::PoliceAnswer::OrganisationReportsItself,
+        PoliceAnswer::CoordinatorMayForward => pb::PoliceAnswer::CoordinatorMayForward,
+    }
+}
+
+fn tlp(tlp: Tlp) -> pb::Tlp {
+    match tlp {
+        Tlp::Clear => pb::Tlp::Clear,
+        Tlp::Green => pb::Tlp::Green,
+        Tlp::Amber => pb::Tlp::Amber,
+        Tlp::AmberStrict => pb::Tlp::AmberStrict,
+        Tlp::Red => pb::Tlp::Red,
+    }
+}
