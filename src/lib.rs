@@ -84,4 +84,6 @@ pub mod engine;
 pub mod identity;
 pub mod limits;
 pub mod room;
+pub mod server;
+pub mod service;
 pub mod store;

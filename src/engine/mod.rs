@@ -28,7 +28,6 @@ use crate::store::committer::{Clock, Committer};
 use crate::store::{Store, codec};
 
 mod directory;
-pub mod inspect;
 mod load;
 mod outbox;
 mod room;
