@@ -14,12 +14,13 @@ use uuid::Uuid;
 use super::failure::{Exit, Failure};
 use super::output::{Output, note};
 use crate::client::{Time, time_text};
-use crate::room::directory::DirectoryEntry;
-use crate::room::event::Entry;
+use crate::engine::LoadError;
+use crate::engine::inspect::{EntryReport, LogReport, entries, inspect};
+use crate::identity::summary::hex;
+use crate::limits::VALUE_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
-use crate::store::codec::{Damage, Tip};
 use crate::store::sled::{SledOptions, SledStore};
-use crate::store::{Store, StoreError, StoredFrame};
+use crate::store::{Store, StoreError};
 
 /// Bytes read at once.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -39,25 +40,14 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Each room: frames, entries, deliveries, first and last entry
+    /// Each room: how many frames, entries and delivery records, and when the last was written
     Rooms,
-    /// Each room's digests, all of them verified
+    /// Each room's digest; all are verified, whatever is shown
     Chain,
-    /// Each stored frame: what lies in it and how long it is
+    /// Each entry: its place, when, who, and what kind of thing happened
+    Entries,
+    /// Each frame: its number, and how many bytes lie under how many keys
     Keys,
-}
-
-/// What was learnt about one log.
-struct Log {
-    room: RoomId,
-    frames: u64,
-    entries: u64,
-    deliveries: u64,
-    bytes: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    digest: [u8; 32],
-    damage: Option<Damage>,
 }
 
 pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
@@ -69,149 +59,123 @@ pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
         Failure::new(Exit::Store, message)
     })?;
     let prefix = command.room.as_deref().unwrap_or_default().to_lowercase();
-    let rooms = store.rooms().map_err(store_failure)?;
     let mut logs = Vec::new();
-    for room in rooms.into_iter().filter(|room| room.to_string().starts_with(&prefix)) {
-        logs.push(read(&store, room, command.what, output)?);
+    inspect(&store, |log| logs.push(log)).map_err(store_failure)?;
+    let all = logs.len();
+    logs.retain(|log| log.room.to_string().starts_with(&prefix));
+    if logs.is_empty() && all > 0 {
+        return Err(Failure::usage(format!("no room begins with {prefix:?}"))
+            .hint("`samverkan inspect rooms` without --room shows them all"));
     }
     match command.what {
-        What::Keys => {}
-        What::Rooms => {
-            let values: Vec<_> = logs
-                .iter()
-                .map(|log| {
-                    json!({
-                        "room_id": log.room.to_string(),
-                        "is_directory": log.room == RoomId::DIRECTORY,
-                        "frames": log.frames,
-                        "entries": log.entries,
-                        "deliveries": log.deliveries,
-                        "bytes": log.bytes,
-                        "first_time": log.first.map(moment),
-                        "last_time": log.last.map(moment),
-                    })
-                })
-                .collect();
-            let rows = logs.iter().map(|log| {
-                let counts = [log.frames, log.entries, log.deliveries, log.bytes].map(|number| number.to_string());
-                let times = [log.first, log.last].map(|time| time.map(moment).unwrap_or_default());
-                std::iter::once(name(log.room)).chain(counts).chain(times).collect()
-            });
-            let header = ["room", "frames", "entries", "deliveries", "bytes", "first", "last"];
-            output.list(&values, &header, rows, "the store has no rooms")?;
-        }
-        What::Chain => {
-            let state = |log: &Log| log.damage.as_ref().map_or_else(|| "verified".to_owned(), ToString::to_string);
-            let values: Vec<_> = logs
-                .iter()
-                .map(|log| {
-                    json!({
-                        "room_id": log.room.to_string(),
-                        "frames": log.frames,
-                        "entries": log.entries,
-                        "digest": hex(&log.digest),
-                        "is_verified": log.damage.is_none(),
-                        "problem": log.damage.as_ref().map(ToString::to_string),
-                    })
-                })
-                .collect();
-            let rows = logs.iter().map(|log| {
-                vec![name(log.room), log.frames.to_string(), log.entries.to_string(), hex(&log.digest), state(log)]
-            });
-            output.list(&values, &["room", "frames", "entries", "digest", "state"], rows, "the store has no rooms")?;
-        }
+        What::Rooms => rooms(&logs, output)?,
+        What::Chain => chain(&logs, output)?,
+        What::Entries => logs.iter().try_for_each(|log| show_entries(&store, log.room, output))?,
+        What::Keys => logs.iter().try_for_each(|log| show_keys(&store, log.room, output))?,
     }
-    let damaged = logs.iter().filter(|log| log.damage.is_some()).count();
-    if damaged > 0 {
-        let first = logs.iter().find_map(|log| log.damage.as_ref()).map(ToString::to_string).unwrap_or_default();
-        return Err(Failure::new(Exit::Store, format!("{damaged} of {} logs do not verify: {first}", logs.len()))
-            .hint("keep the store as it is, and restore a backup; the server serves the other rooms"));
+    let damaged: Vec<_> = logs.iter().filter_map(|log| log.damage.as_deref()).collect();
+    if let Some(first) = damaged.first() {
+        return Err(Failure::new(
+            Exit::Store,
+            format!("{} of {} logs do not verify: {first}", damaged.len(), logs.len()),
+        )
+        .hint("keep the store as it is, and restore a backup; the server serves the other rooms"));
     }
     note(format!("{} logs, every digest verified, {} commits", logs.len(), store.commits()));
     Ok(())
 }
 
-fn read(store: &SledStore, room: RoomId, what: What, output: Output) -> Result<Log, Failure> {
-    let mut tip = Tip::start(room);
-    let mut log = Log {
-        room,
-        frames: 0,
-        entries: 0,
-        deliveries: 0,
-        bytes: 0,
-        first: None,
-        last: None,
-        digest: [0; 32],
-        damage: None,
+const NOTHING: &str = "the store is empty";
+
+fn rooms(logs: &[LogReport], output: Output) -> Result<(), Failure> {
+    let value = |log: &LogReport| {
+        json!({
+            "room_id": log.room.to_string(),
+            "is_directory": log.room == RoomId::DIRECTORY,
+            "frames": log.frames,
+            "entries": log.entries,
+            "delivery_records": log.deliveries,
+            "last_time": log.last_recorded_at.map(moment),
+            "is_verified": log.damage.is_none(),
+        })
     };
+    let rows = logs.iter().map(|log| {
+        let counts = [log.frames, log.entries, log.deliveries].map(|number| number.to_string());
+        let last = log.last_recorded_at.map(moment).unwrap_or_default();
+        std::iter::once(name(log.room)).chain(counts).chain([last]).collect()
+    });
+    let values: Vec<_> = logs.iter().map(value).collect();
+    output.list(&values, &["room", "frames", "entries", "delivery records", "last"], rows, NOTHING)
+}
+
+fn chain(logs: &[LogReport], output: Output) -> Result<(), Failure> {
+    let digest = |log: &LogReport| log.digest.map(|digest| hex(&digest));
+    let value = |log: &LogReport| {
+        json!({
+            "room_id": log.room.to_string(),
+            "is_directory": log.room == RoomId::DIRECTORY,
+            "frames": log.frames,
+            "digest": digest(log),
+            "is_verified": log.damage.is_none(),
+            "problem": log.damage,
+        })
+    };
+    let rows = logs.iter().map(|log| {
+        let state = log.damage.clone().unwrap_or_else(|| "verified".into());
+        vec![name(log.room), log.frames.to_string(), digest(log).unwrap_or_default(), state]
+    });
+    let values: Vec<_> = logs.iter().map(value).collect();
+    output.list(&values, &["room", "frames", "digest of the last frame", "state"], rows, NOTHING)
+}
+
+fn show_entries(store: &SledStore, room: RoomId, output: Output) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    let show = |entry: EntryReport| {
+        let author = entry.author.map(|author| author.to_string());
+        let value = json!({
+            "room_id": room.to_string(),
+            "seq": entry.seq.0,
+            "recorded_time": moment(entry.recorded_at),
+            "author": author,
+            "kind": entry.kind,
+        });
+        output.show(&value, || {
+            let (seq, when, who) = (entry.seq.0, moment(entry.recorded_at), author.as_deref().unwrap_or("the server"));
+            output.line(&format!("{}  {seq:>8}  {when}  {:<24}  {who}", name(room), entry.kind))
+        })
+    };
+    let read = entries(store, room, |entry| {
+        if outcome.is_ok() {
+            outcome = show(entry);
+        }
+    });
+    match read {
+        // Told at the end, with the other logs.
+        Ok(()) | Err(LoadError::Damaged(_) | LoadError::Store(StoreError::Damaged(_))) => outcome,
+        Err(LoadError::Store(error)) => Err(store_failure(error)),
+    }
+}
+
+fn show_keys(store: &SledStore, room: RoomId, output: Output) -> Result<(), Failure> {
+    let mut next = 0;
     loop {
-        let frames = match store.read(room, tip.next_frame(), READ_BYTES_MAX) {
-            Ok(frames) if frames.is_empty() => return Ok(log),
+        let frames = match store.read(room, next, READ_BYTES_MAX) {
             Ok(frames) => frames,
-            Err(StoreError::Damaged(problem)) => return Err(Failure::new(Exit::Store, problem)),
+            Err(StoreError::Damaged(_)) => return Ok(()),
             Err(error) => return Err(store_failure(error)),
         };
+        let Some(last) = frames.last() else { return Ok(()) };
+        next = last.number + 1;
         for frame in &frames {
-            match open(&mut tip, room, frame) {
-                Ok(opened) => {
-                    if what == What::Keys {
-                        key(room, frame, &opened, output)?;
-                    }
-                    log.frames += 1;
-                    log.entries += opened.times.len() as u64;
-                    log.deliveries += opened.deliveries;
-                    log.bytes += frame.bytes.len() as u64;
-                    log.first = log.first.or(opened.times.first().copied());
-                    log.last = opened.times.last().copied().or(log.last);
-                    log.digest = opened.digest;
-                }
-                Err(damage) => {
-                    log.damage = Some(damage);
-                    return Ok(log);
-                }
-            }
+            let bytes = frame.bytes.len();
+            // A last part that is empty shows that a frame of full parts is whole.
+            let keys = bytes / VALUE_BYTES_MAX + 1;
+            let value = json!({ "room_id": room.to_string(), "frame": frame.number, "bytes": bytes, "keys": keys });
+            output.show(&value, || {
+                output.line(&format!("{}  frame {:>8}  {bytes:>7} bytes  {keys:>3} keys", name(room), frame.number))
+            })?;
         }
     }
-}
-
-/// What is shown of a frame.
-struct Shown {
-    times: Vec<Timestamp>,
-    deliveries: u64,
-    digest: [u8; 32],
-}
-
-fn open(tip: &mut Tip, room: RoomId, frame: &StoredFrame) -> Result<Shown, Damage> {
-    if room == RoomId::DIRECTORY {
-        let opened = tip.follow::<DirectoryEntry>(frame)?;
-        let times = opened.entries.iter().map(|entry| entry.recorded_at).collect();
-        Ok(Shown { times, deliveries: opened.deliveries.len() as u64, digest: opened.digest })
-    } else {
-        let opened = tip.follow::<Entry>(frame)?;
-        let times = opened.entries.iter().map(|entry| entry.recorded_at).collect();
-        Ok(Shown { times, deliveries: opened.deliveries.len() as u64, digest: opened.digest })
-    }
-}
-
-fn key(room: RoomId, frame: &StoredFrame, opened: &Shown, output: Output) -> Result<(), Failure> {
-    let (bytes, entries) = (frame.bytes.len(), opened.times.len());
-    let value = json!({
-        "room_id": room.to_string(),
-        "frame": frame.number,
-        "bytes": bytes,
-        "entries": entries,
-        "deliveries": opened.deliveries,
-        "digest": hex(&opened.digest),
-    });
-    output.show(&value, || {
-        output.line(&format!(
-            "{} frame {:>8}  {bytes:>7} bytes  {entries:>5} entries  {:>5} delivery records  {}",
-            name(room),
-            frame.number,
-            opened.deliveries,
-            &hex(&opened.digest)[..16]
-        ))
-    })
 }
 
 fn name(room: RoomId) -> String {
@@ -220,10 +184,6 @@ fn name(room: RoomId) -> String {
 
 fn moment(timestamp: Timestamp) -> String {
     time_text(&Time { seconds: timestamp.0.div_euclid(1_000_000), nanos: 0 })
-}
-
-fn hex(digest: &[u8; 32]) -> String {
-    crate::identity::summary::hex(digest)
 }
 
 fn store_failure(error: StoreError) -> Failure {
@@ -273,4 +233,30 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inspect = |store: PathBuf| {
+            let command = Inspect { what: What::Chain, store, room: None };
+            run(&command, Output { format: super::super::output::Format::Json })
+        };
+        let missing = inspect(folder.path().join("missing")).expect_err("refused");
+        assert_eq!(missing.exit, Exit::Io);
+        inspect(folder.path().to_owned()).expect("nothing to find");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "only the copy is written to");
+    }
+
+    #[test]
+    fn a_store_in_use_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _open = SledStore::open(folder.path(), SledOptions::default()).expect("opened");
+        let failure = Copied::of(folder.path()).err().expect("refused");
+        assert!(failure.message.contains("in use"), "{failure:?}");
+    }
 }

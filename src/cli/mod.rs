@@ -213,6 +213,7 @@ mod tests {
             "consent withdraw --name region-b",
             "consent preview text --material logs",
             "inspect chain --store .dev/store",
+            "inspect entries --store .dev/store --room 1234",
             "completions bash",
             "-vv --context region-a tail",
         ] {

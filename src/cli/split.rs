@@ -7,7 +7,7 @@ pub(crate) fn split(text: &str, max: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > max {
-        let window = rest.floor_char_boundary(max);
+        let window = (0..=max).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len());
         let at = rest[..window].rfind('\n').map_or(window, |line_end| line_end + 1);
         let (piece, tail) = rest.split_at(at);
         pieces.push(piece);
