@@ -350,3 +350,111 @@ async fn who_is_removed_is_given_nothing_more() {
     }
     assert!(!world.engine.directory().admits(&organisation("region-b")));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r6_no_race_gives_what_was_withdrawn_after_the_withdrawal_is_acknowledged() {
+    use std::sync::atomic::AtomicBool;
+    const RACES: usize = 300;
+    let world = World::new().await;
+    let room = world.room().await;
+    let (mut given, mut taken_back) = (0, 0);
+    for race in 0..RACES {
+        let give = Command::GiveConsent { change: Arc::new(direct(Material::Logs)), expected_version: None };
+        world.write("region-a", room, give).await.expect("gives");
+        let from = world.engine.page(&receiver("region-b"), room, Index(0), 1, 1 << 20).await.map(|_| ());
+        from.expect("region-b has a mailbox");
+        let acknowledged = Arc::new(AtomicBool::new(false));
+        let engine = world.engine.clone();
+        let seen_acknowledged = acknowledged.clone();
+        // Live, resuming and catching-up readers in turn.
+        let after = Index(if race % 3 == 0 { 0 } else { last_index(&world, room).await });
+        let reader = tokio::spawn(async move {
+            let mut stream = engine.subscribe(&receiver("region-b"), room, after).await.expect("subscribes");
+            let (mut given, mut taken_back) = (0, 0);
+            loop {
+                let is_after = seen_acknowledged.load(Ordering::SeqCst);
+                let batch = stream.next().await.expect("an open stream");
+                for text in texts(&batch) {
+                    if text == format!("end {race}") {
+                        return (given, taken_back);
+                    }
+                    if text.starts_with("covered") {
+                        assert!(!is_after, "race {race}: {text} given after the acknowledgement");
+                        given += 1;
+                    } else {
+                        taken_back += 1;
+                    }
+                }
+            }
+        });
+        for n in 0..race % 7 {
+            world.write("region-a", room, post(&format!("covered {race} {n}"), Material::Logs)).await.expect("posts");
+        }
+        let burst: Vec<_> = (0..5)
+            .map(|n| {
+                let engine = world.engine.clone();
+                tokio::spawn(async move {
+                    let command = post(&format!("covered {race} burst {n}"), Material::Logs);
+                    engine.write(&actor("region-a"), room, request(), command).await
+                })
+            })
+            .collect();
+        world
+            .write("region-a", room, Command::WithdrawConsent(Scope::Material(Material::Logs)))
+            .await
+            .expect("withdraws");
+        acknowledged.store(true, Ordering::SeqCst);
+        for posted in burst {
+            posted.await.expect("no panic").expect("posts");
+        }
+        world.write("cert-se", room, post(&format!("end {race}"), Material::Information)).await.expect("posts");
+        let (shown, withdrawn) = reader.await.expect("no covered text after the acknowledgement");
+        given += shown;
+        taken_back += withdrawn;
+    }
+    assert!(given > 0 && taken_back > 0, "no race happened: {given} given, {taken_back} taken back");
+}
+
+async fn last_index(world: &World, room: RoomId) -> u64 {
+    let mut last = 0;
+    loop {
+        let batch = world.engine.page(&receiver("region-b"), room, Index(last), 1000, 1 << 20).await.expect("a page");
+        if batch.deliveries.is_empty() {
+            return last;
+        }
+        last += batch.deliveries.len() as u64;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_a_delivery_record_is_durable_before_the_delivery_is_given() {
+    let world = World::new().await;
+    let room = world.room().await;
+    let mut stream = world.engine.subscribe(&receiver("region-b"), room, Index(0)).await.expect("subscribes");
+    for n in 0..50 {
+        world.write("region-a", room, post(&format!("{n}"), Material::Logs)).await.expect("posts");
+        let batch = stream.next().await.expect("an open stream");
+        let given = batch.first.0 + batch.deliveries.len() as u64 - 1;
+        // What a kill at this instant would leave.
+        let left = world.store.restart();
+        let loaded = super::load::load(&left, room).expect("verifies");
+        let recorded = loaded.mailboxes.get(&actor("region-b")).map_or(0, |mailbox| mailbox.last().0);
+        assert!(recorded >= given, "{given} given, {recorded} on record");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r1_what_was_acknowledged_is_there_after_a_kill_at_any_instant() {
+    let world = World::new().await;
+    let room = world.room().await;
+    let mut acknowledged = Vec::new();
+    for n in 0..100 {
+        let text = format!("{n}");
+        world.write("region-a", room, post(&text, Material::Logs)).await.expect("posts");
+        acknowledged.push(text);
+        if n % 10 == 0 {
+            let killed = World::on(Arc::new(world.store.restart())).await;
+            assert_eq!(killed.texts("cert-se", room).await, acknowledged);
+        }
+    }
+}
