@@ -78,8 +78,12 @@
 //! combination and random histories.
 
 pub mod api;
+pub mod cli;
+pub mod client;
 pub mod engine;
 pub mod identity;
 pub mod limits;
 pub mod room;
+pub mod server;
+pub mod service;
 pub mod store;
