@@ -104,7 +104,7 @@ fn message(message: &pb::Message) -> String {
     let text = message.text.strip_suffix('\n').unwrap_or(&message.text);
     if text.contains('\n') {
         // Indented, so that no line of a text can pass for a line of ours.
-        text.split('\n').fold(head, |all, line| format!("{all}\n      {line}"))
+        text.lines().fold(head, |all, line| format!("{all}\n      {line}"))
     } else {
         format!("{head}  {text}")
     }

@@ -28,6 +28,7 @@ use crate::store::committer::{Clock, Committer};
 use crate::store::{Store, codec};
 
 mod directory;
+pub mod inspect;
 mod load;
 mod outbox;
 mod room;
