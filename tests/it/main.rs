@@ -4,4 +4,8 @@ mod disclosure;
 mod histories;
 mod identity;
 mod model;
+mod non_interference;
 mod pure;
+mod scenarios;
+mod tidy;
+mod transcript;
