@@ -32,6 +32,7 @@ struct PureWorld {
     labels: BTreeMap<MessageId, String>,
     names: BTreeMap<ParticipantId, OrganisationId>,
     last_invitation: BTreeMap<OrganisationId, InvitationId>,
+    last_read: BTreeMap<Actor, u64>,
 }
 
 impl Default for PureWorld {
@@ -42,6 +43,7 @@ impl Default for PureWorld {
             labels: BTreeMap::new(),
             names: BTreeMap::new(),
             last_invitation: BTreeMap::new(),
+            last_read: BTreeMap::new(),
         }
     }
 }
@@ -102,13 +104,17 @@ impl PureWorld {
                 Ok(ConsentWords { attribution: shown_as, ..self.consent_words(&shown.consent) }.to_string())
             }
             "read" => {
-                let after = command.field("after").map_or(0, |n| n.parse().expect("a number"));
+                let read = self.last_read.get(&caller).copied().filter(|_| command.has("new")).unwrap_or(0);
+                let after = command.field("after").map_or(read, |n| n.parse().expect("a number"));
                 let page: usize = command.field("page").map_or(100, |n| n.parse().expect("a number"));
                 // A mailbox that was delivered up to here has its page; only what is missing is delivered now.
                 let held = self.room.last_index(&caller).saturating_sub(after) as usize;
                 let found = self.room.read(&caller, after, page.saturating_sub(held))?;
-                let told = found.into_iter().take(page).map(|(i, found)| format!("{i} {}", self.told(found)));
-                Ok(lines(told.collect::<Vec<_>>()))
+                let page: Vec<_> = found.into_iter().take(page).collect();
+                if let Some((last, _)) = page.last() {
+                    self.last_read.insert(caller, *last);
+                }
+                Ok(lines(page.into_iter().map(|(i, found)| format!("{i} {}", self.told(found)))))
             }
             "participants" => {
                 let reader = Reader::new(&self.room.state, &caller)?;
@@ -514,7 +520,8 @@ fn transcripts_hold_for_the_pure_core() {
     let transcripts = words::transcripts();
     let wrong: Vec<String> =
         transcripts.iter().filter_map(|path: &std::path::PathBuf| run(path, update).err()).collect();
-    println!("{} transcripts", transcripts.len());
+    let portable = transcripts.iter().filter(|path| !words::needs_clock(path)).count();
+    println!("{} transcripts, {portable} of which need no clock that can be moved", transcripts.len());
     assert!(wrong.is_empty(), "{} of {}:\n\n{}", wrong.len(), transcripts.len(), wrong.join("\n\n"));
     assert!(transcripts.len() >= 20);
 }

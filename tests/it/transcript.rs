@@ -23,7 +23,7 @@
 //! consent BY [of=NAME]
 //! post BY #LABEL MATERIAL TLP "text" [to=(NAME ...)] [coordinator-only] [red=(ACTOR ...)] [reply=#LABEL]
 //! preview BY MATERIAL TLP ...                as for post
-//! read BY [after=INDEX] [page=N]             the mailbox; page 100 unless told
+//! read BY [new | after=INDEX] [page=N]       the mailbox, or what BY has not read yet in this transcript; page 100 unless told
 //! participants BY
 //! room BY
 //! close | reopen                             the coordinator
