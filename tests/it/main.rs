@@ -5,4 +5,8 @@ mod golden;
 mod histories;
 mod identity;
 mod model;
+mod non_interference;
 mod pure;
+mod scenarios;
+mod tidy;
+mod transcript;
