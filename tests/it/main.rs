@@ -10,3 +10,6 @@ mod pure;
 mod scenarios;
 mod tidy;
 mod transcript;
+mod wire;
+mod wire_scenarios;
+mod world;
