@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::transcript::{self as words, Command, ConsentWords, Told, Who, World, field_invalid, lines};
+use crate::transcript::{self as words, Command, ConsentWords, Told, Who, World, lines};
 use crate::world::{self, COORDINATOR, Peer, id};
 
 const MINUTE: i64 = 60_000_000;
