@@ -2,7 +2,12 @@
 
 mod client;
 mod disclosure;
+mod golden;
 mod histories;
 mod identity;
 mod model;
+mod non_interference;
 mod pure;
+mod scenarios;
+mod tidy;
+mod transcript;
