@@ -30,8 +30,9 @@ pub(crate) fn tlp(tlp: i32) -> String {
 /// The line, or lines, for one delivery.
 pub(crate) fn text(index: u64, delivery: &pb::Delivery) -> String {
     let time = short_time(delivery.recorded_time.as_ref());
-    let time = if time.is_empty() { " ".repeat(20) } else { time };
-    format!("{time}  {index:>4}  {}", what(delivery))
+    // Never begins with a space, as the lines of a text do.
+    let time = if time.is_empty() { "-".to_owned() } else { time };
+    format!("{time:<20}  {index:>4}  {}", what(delivery))
 }
 
 fn what(delivery: &pb::Delivery) -> String {
@@ -202,6 +203,13 @@ mod tests {
         assert_eq!(withdrawal(&[range(4, 6)]), "3 earlier deliveries were withdrawn: 4-6");
         assert_eq!(withdrawal(&[range(4, 4)]), "1 earlier delivery was withdrawn: 4");
         assert_eq!(withdrawal(&[range(1, 2), range(9, 9)]), "3 earlier deliveries were withdrawn: 1-2, 9");
+    }
+
+    #[test]
+    fn no_line_of_ours_begins_with_a_space() {
+        let content = Some(pb::delivery::Content::Withdrawn(pb::Withdrawn {}));
+        let line = text(12, &pb::Delivery { recorded_time: None, content });
+        assert_eq!(line, "-                       12  withdrawn");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
         )
         .hint("keep the store as it is, and restore a backup; the server serves the other rooms"));
     }
-    note(format!("{} logs, every digest verified, {} commits", logs.len(), store.commits()));
+    note(format!("every digest verified; logs: {}, commits of the store: {}", logs.len(), store.commits()));
     Ok(())
 }
 

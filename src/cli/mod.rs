@@ -200,7 +200,7 @@ mod tests {
             "room participants --room 1234",
             "room close",
             "room reopen --room 1234",
-            "post text --room 1234 --material logs --tlp amber --to region-b cert-se",
+            "post text --room 1234 --material logs --tlp amber --to region-b,cert-se",
             "post --file log.txt --lossy --reply-to 1234 --occurred 2026-12-01T00:00:00Z",
             "post --coordinator-only text",
             "post text --tlp red --red org/cert-se/user/anna",
@@ -220,6 +220,13 @@ mod tests {
             let words = std::iter::once("samverkan").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok_and(|_| true), "{line}");
         }
+    }
+
+    #[test]
+    fn a_text_after_the_recipients_is_the_text() {
+        let cli = Cli::try_parse_from(["samverkan", "post", "--to", "region-b", "--to", "cert-se,vendor-x", "words"]);
+        let Ok(Cli { command: Command::Post(post), .. }) = cli else { panic!("{cli:?}") };
+        assert!(post.is_text("words"), "{post:?}");
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     for row in rows {
         table.add_row(row.iter().map(|cell| escape(cell).into_owned()));
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -193,7 +196,7 @@ mod tests {
         let text = table(&["room", "title"], [vec!["1".into(), "a\u{1b}".into()], vec!["22".into(), String::new()]]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
-        assert!(lines[0].contains("ROOM") && lines[1].contains("a\\u{1b}"), "{text}");
+        assert!(lines[0].starts_with("ROOM") && lines[1].contains("a\\u{1b}"), "{text}");
         assert!(lines.iter().all(|line| !line.ends_with(' ')), "{text}");
     }
 }

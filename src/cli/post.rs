@@ -29,8 +29,8 @@ pub(crate) struct DraftArguments {
     /// What recipients may do with it: clear, green, amber, amber+strict or red
     #[arg(long, default_value = "amber+strict", value_parser = parse::<pb::Tlp>)]
     tlp: pb::Tlp,
-    /// For these only, of those that consent allows: organisation ids or participant ids
-    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "coordinator_only")]
+    /// For these only, of those that consent allows: organisation ids or participant ids, with commas between them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "coordinator_only")]
     to: Vec<String>,
     /// For the coordinator only, whatever the consent says
     #[arg(long)]
@@ -41,8 +41,8 @@ pub(crate) struct DraftArguments {
     /// When what it tells about happened, as in 2026-12-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     occurred: Option<Time>,
-    /// With --tlp red: the persons it is for, as org/<organisation>/user/<name>
-    #[arg(long, value_name = "ACTOR", num_args = 1..)]
+    /// With --tlp red: the persons it is for, as org/<organisation>/user/<name>, with commas between them
+    #[arg(long, value_name = "ACTORS", value_delimiter = ',')]
     red: Vec<String>,
 }
 
@@ -78,6 +78,13 @@ pub(crate) struct Post {
     /// For asking again about one message whose outcome is not known: the request id that was told then
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+}
+
+#[cfg(test)]
+impl Post {
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        self.text.as_deref() == Some(text) && self.draft.to.len() == 3
+    }
 }
 
 pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure> {

@@ -143,7 +143,11 @@ fn text(report: &pb::IntakeReport) -> String {
         format!("  5. Help wanted\n     {}", words(&report.help_wanted)),
         format!("  6. Contacts made already\n     {}", words(&report.contacts_made)),
         format!("  7. Police: {}", report.police.map_or_else(open, plain::<pb::PoliceAnswer>)),
-        format!("  8. Sharing: {}", report.sharing_consent.as_ref().map_or_else(open, change)),
+        // What was filed became the consent, which may have been changed since.
+        format!(
+            "  8. Sharing: {}",
+            report.sharing_consent.as_ref().map_or("see `samverkan consent show`".into(), change)
+        ),
     ]
     .join("\n")
 }
@@ -155,7 +159,7 @@ mod tests {
     #[test]
     fn an_open_question_is_shown_as_not_answered() {
         let shown = text(&pb::IntakeReport { what_occurred: "one\ntwo".into(), ..Default::default() });
-        assert_eq!(shown.matches("not answered").count(), 9, "{shown}");
+        assert_eq!(shown.matches("not answered").count(), 8, "{shown}");
         assert!(shown.contains("     one\n     two"), "{shown}");
     }
 }

@@ -48,6 +48,8 @@ struct Posting<'a, I, F> {
     again: VecDeque<Waiting>,
     /// Sent over this stream, oldest first.
     under_way: VecDeque<Waiting>,
+    /// Whether there is nothing left to send.
+    exhausted: bool,
     /// Whether anything was answered since the last failure.
     progress: bool,
 }
@@ -67,6 +69,7 @@ impl Client {
             on_answer,
             again: VecDeque::new(),
             under_way: VecDeque::new(),
+            exhausted: false,
             progress: false,
         };
         let mut failed = 0;
@@ -140,7 +143,12 @@ impl<I: Iterator<Item = pb::MessageDraft>, F: FnMut(Posted)> Posting<'_, I, F> {
             }
             self.fill(&sender);
         }
-        Ok(End::Done)
+        if self.exhausted {
+            return Ok(End::Done);
+        }
+        // All that was sent is answered, and then the stream took no more.
+        let problem = "the connection was cut".to_owned();
+        Ok(End::Interrupted(Failure::Again { problem, maybe_written: false }))
     }
 
     /// Takes the answers of what is under way, then reports the stream as interrupted.
@@ -162,7 +170,11 @@ impl<I: Iterator<Item = pb::MessageDraft>, F: FnMut(Posted)> Posting<'_, I, F> {
     fn fill(&mut self, sender: &mpsc::Sender<pb::PostMessagesRequest>) -> bool {
         while self.under_way.len() < WINDOW {
             let Ok(permit) = sender.try_reserve() else { break };
-            let Some(waiting) = self.next() else { break };
+            let Some(waiting) = self.next() else {
+                self.exhausted = true;
+                break;
+            };
+            self.exhausted = false;
             permit.send(waiting.request.clone());
             self.under_way.push_back(waiting);
         }
