@@ -6,7 +6,7 @@
 //!
 //! A flood of sockets that never finish their handshake displaces itself: when too many are under way the oldest gives way,
 //! so an honest client, which needs a few milliseconds, gets through. Running out of file descriptors makes the loop pause,
-//! not spin. Upholds R10 and the limits of DESIGN §6. Tested in `tests/it/identity.rs`.
+//! not spin. Upholds R10 and the limits of `limits.rs`. Tested in `tests/it/identity.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

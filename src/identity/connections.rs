@@ -3,7 +3,7 @@
 //! Each admitted connection holds a slot; dropping its stream gives the slot back. A caller that expires or loses its access
 //! is cut in two steps: first its [`Caller::cancelled`] resolves, so that open streams can end with a reason, and
 //! [`limits::CUT_NOTICE_TIME`] later its socket fails, whether they did or not. Upholds that a revoked, suspended or expired
-//! caller is gone within a second (DESIGN §6). Tested in `tests/it/identity.rs`.
+//! caller is gone within a second. Tested in `tests/it/identity.rs`.
 
 use std::collections::HashMap;
 use std::fmt;

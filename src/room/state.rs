@@ -322,7 +322,7 @@ impl RoomState {
         self.is_present(slot) && self.participant(slot).role.audience() == Some(audience)
     }
 
-    /// What `source` allows `reader` for this material, expiry and hiding apart (DESIGN: "permits").
+    /// What `source` allows `reader` for this material, expiry and hiding apart.
     pub(super) fn permits(&self, source: Slot, reader: Slot, material: Material) -> Sharing {
         let consent = &self.participant(source).consent;
         let o = self.participant(reader);

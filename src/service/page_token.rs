@@ -1,7 +1,7 @@
 //! Where does the next page begin? Text that only this store can have written, for this caller, method and filter only.
 //!
 //! The position is the last id of the page before, which the caller has seen, so it need not be secret; but a token must not be
-//! made by hand, or carried to another caller, method or room (DECISIONS 35). Leans on HMAC-SHA256 under a secret of the store.
+//! made by hand, or carried to another caller, method or room. Leans on HMAC-SHA256 under a secret of the store.
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
