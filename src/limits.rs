@@ -79,7 +79,110 @@ pub const AUTHORITY_DAYS_MAX: u32 = 3653;
 /// How far new certificates are backdated, so that a client whose clock is behind can use them at once.
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(5 * 60);
 
+/// Bytes of the reason for a removal or a suspension: a paragraph for the record.
+pub const REASON_BYTES_MAX: usize = 1024;
+
+/// Bytes of one request as received. The largest is a report: five answers of 8 KiB and a consent of 256 names, about 128 KiB.
+/// gRPC sets aside what a request claims to need, so this times the streams of a connection is what a client can claim.
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes at which a page ends, whatever its size in items; its last item may go over it.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of one answer: a full page, one item more, and what surrounds them. Half of what gRPC clients take by default.
+pub const RESPONSE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Items of a page, unless the request says otherwise.
+pub const PAGE_ITEMS_DEFAULT: usize = 100;
+
+/// Items of a page.
+pub const PAGE_ITEMS_MAX: usize = 1000;
+
+/// Versions of a report in a page, unless the request says otherwise. One may be 40 KiB.
+pub const REPORT_VERSIONS_DEFAULT: usize = 10;
+
+/// Versions of a report in a page.
+pub const REPORT_VERSIONS_MAX: usize = 50;
+
+/// From a unary request to its answer. A durable commit takes milliseconds; a disk that needs seconds is failing.
+pub const UNARY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Between two heartbeats of a subscription: two are missed within a minute, and 5,000 subscribers cost 333 a second.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Posts of one stream that wait for their answer. A few group commits' worth; more would only wait in another queue.
+pub const POSTS_IN_FLIGHT_MAX: usize = 256;
+
+/// How long a stream of posts waits for a place in a full queue before it says so.
+pub const POST_ADMISSION_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// After which time a caller is asked to try again when a queue is full: some group commits.
+pub const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// HTTP/2 streams of one connection: requests under way, open streams among them.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 64;
+
+/// Open streams (subscriptions and streams of posts) of one certificate: as many rooms at once, with some to spare.
+pub const STREAMS_PER_CERTIFICATE_MAX: usize = 64;
+
+/// Open streams of one certificate of the coordinator, who is in every room.
+pub const STREAMS_PER_COORDINATOR_CERTIFICATE_MAX: usize = 1024;
+
+/// Streams that may be reset for the peer's protocol errors before the connection is ended (RUSTSEC-2024-0003).
+pub const LOCAL_ERROR_RESETS_MAX: usize = 256;
+
+/// Streams that the peer reset before they were taken up (rapid reset, CVE-2023-44487).
+pub const PENDING_RESETS_MAX: usize = 20;
+
+/// Bytes of a request's headers. Ours are a few hundred.
+pub const HEADER_BYTES_MAX: u32 = 8 * 1024;
+
+/// Bytes that may be under way to us in one HTTP/2 stream: two posts of the largest size.
+pub const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+
+/// Bytes that may be under way to us in one connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Silence after which HTTP/2 asks whether the peer is still there.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long the peer may take to answer that.
+pub const PING_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// From the wish to stop to the cut of what is still open.
+pub const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+
+const _: () = assert!(PAGE_BYTES_MAX + 2 * FRAME_BYTES_MAX <= RESPONSE_BYTES_MAX, "a full page and one item more fit");
+const _: () = assert!(2 * TEXT_BYTES_MAX <= REQUEST_BYTES_MAX, "a post that is too long is told so, not cut off");
+
 const _: () = assert!(
     "spiffe://".len() + TRUST_DOMAIN_CHARS_MAX + "/org//service/".len() + 2 * NAME_CHARS_MAX <= URI_NAME_BYTES_MAX,
     "every actor of every trust domain has a name that fits"
 );
+
+/// Bytes that wait for one subscriber. A slow reader costs this and is read on from the store when it has taken half.
+pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of deliveries handed to the HTTP/2 layer at a time: what a withdrawal can no longer reach is one such chunk and that layer's own buffer.
+pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
+/// Deliveries recorded at a time for a reader that catches up.
+pub const CATCH_UP_DELIVERIES: usize = 1024;
+
+/// Jobs that wait for one room. About half a second of work at 2 ms a commit.
+pub const ROOM_JOBS_MAX: usize = 256;
+
+/// Writes that wait for one room and one organisation: a quarter of the room's queue, so that one organisation can't fill it.
+pub const ORGANISATION_JOBS_MAX: usize = 64;
+
+/// Bytes of writes that wait, of one organisation and of all: 8 MiB is a hundred of the largest messages.
+pub const ORGANISATION_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of writes that wait, of all organisations.
+pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of entries that an open room keeps at hand for its live readers.
+pub const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Connections of the coordinator, whose whole staff is in every room.
+pub const COORDINATOR_CONNECTIONS_MAX: usize = 512;

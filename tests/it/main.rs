@@ -1,6 +1,7 @@
 //! Everything that needs more than one module: real sockets, real certificates, real stores.
 
 mod disclosure;
+mod golden;
 mod histories;
 mod identity;
 mod model;
@@ -9,3 +10,6 @@ mod pure;
 mod scenarios;
 mod tidy;
 mod transcript;
+mod wire;
+mod wire_scenarios;
+mod world;

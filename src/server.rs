@@ -1,0 +1,212 @@
+//! The server, put together: store, engine, identity, edge. One question: what runs, in what order does it start and stop?
+//!
+//! Start: store → engine → TLS → socket → gRPC; nothing is accepted before the store is open and verified. Stop: no new connections,
+//! health says so, open streams end with a reason; after [`limits::STOP_TIME_MAX`] what is left is cut; then the engine commits what
+//! it has taken and the store is closed. Leans on everything. Tested over real sockets in `tests/it`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, LoadError, Settings};
+use crate::identity::name::NotATrustDomain;
+use crate::identity::tls::load_authorities;
+use crate::identity::{
+    Acceptor, ConnectionLimits, Connections, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
+};
+use crate::limits;
+use crate::room::ids::{OrganisationId, Timestamp};
+use crate::service::transport::{self, Health, Serving};
+use crate::service::{Edge, StreamLimits};
+use crate::store::committer::Clock;
+use crate::store::sled::{OpenError, SledOptions, SledStore};
+
+/// What holds in a room that is opened without terms of its own.
+pub const DEFAULT_TERMS: &str = "\
+The coordinator sees everything that is posted in this room, except TLP:RED, which only the named persons see. \
+What you share goes to others only as your sharing consent says, and you can withdraw it at any time; \
+what others have received by then, they have received. \
+Handle what you receive by its TLP label, use it to deal with this incident, and do not try to find out who is behind a pseudonym. \
+Leaving the room withdraws nothing.";
+
+/// The title of a room that a report opens. Invited organisations see it, so it tells nothing.
+pub const REPORTED_TITLE: &str = "Reported incident";
+
+/// Microseconds since 1970, by the system's clock; a clock before 1970 reads as 1970, and the store's floor stands above it.
+pub fn system_clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// What a server needs to know. Plain values; where they come from is the command line's business.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// Of which trust domain the names in client certificates must be.
+    pub trust_domain: String,
+    /// Which organisation coordinates.
+    pub coordinator: OrganisationId,
+    /// The server's certificate, PEM, with its intermediates.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authorities whose client certificates are accepted, PEM.
+    pub client_roots: PathBuf,
+    /// The store's directory; made if it isn't there.
+    pub store: PathBuf,
+    /// MiB of free disk space below which nothing is written.
+    pub reserve_mib: u64,
+    /// Terms of rooms that are opened without any, and of those that a report opens; such as [`DEFAULT_TERMS`].
+    pub terms: Arc<str>,
+    /// How many connections.
+    pub connections: ConnectionLimits,
+    /// How many open streams.
+    pub streams: StreamLimits,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration names an impossible trust domain.
+    #[error("trust domain {0:?}: {1}")]
+    TrustDomain(String, #[source] NotATrustDomain),
+    /// A certificate or key can't be read or used.
+    #[error(transparent)]
+    TlsFile(#[from] TlsFileError),
+    /// The certificates do not make a TLS server.
+    #[error("TLS settings: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store was opened, and its content can't be served.
+    #[error(transparent)]
+    Store(#[from] LoadError),
+    /// The address can't be listened on.
+    #[error("listening on {address}: {source}; is another server running there?")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system gives no threads.
+    #[error("starting: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Makes servers.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that serves.
+pub struct Running {
+    address: SocketAddr,
+    engine: Engine,
+    connections: Connections,
+    serving: Serving,
+    stopping: CancellationToken,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Opens the store and starts to serve, on the current tokio runtime. When it returns, clients can connect.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_at(config, Arc::new(system_clock)).await
+    }
+
+    /// As [`Server::start`], with a clock of the caller's.
+    pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartError> {
+        let trust_domain: TrustDomain = config
+            .trust_domain
+            .parse()
+            .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
+        // Before the store: mistakes in the configuration are cheaper to find than to undo.
+        let own = KeyedCertificate::load(&config.certificate, &config.key)?;
+        let tls = ServerTls::new(&own, load_authorities(&config.client_roots)?, trust_domain)?;
+        let listen = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+
+        let directory = config.store.clone();
+        let options = SledOptions { reserve_mib: config.reserve_mib, ..SledOptions::default() };
+        let store = tokio::task::spawn_blocking(move || SledStore::open(&directory, options));
+        let store = store.await.map_err(io::Error::other)??;
+        let settings = Settings {
+            coordinator: config.coordinator.clone(),
+            title: REPORTED_TITLE.into(),
+            terms: config.terms.clone(),
+        };
+        let engine = Engine::start(Arc::new(store), clock, settings).await?;
+
+        let stopping = CancellationToken::new();
+        let acceptor = Acceptor::new(listener, tls, config.connections);
+        let connections = acceptor.connections();
+        let edge = Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, stopping.clone());
+        let health = Health::serving().await;
+        let serving = health.reporter();
+        let accepted = acceptor.run(stopping.clone());
+        let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        tracing::info!(
+            %address,
+            store = %config.store.display(),
+            trust_domain = config.trust_domain,
+            coordinator = %config.coordinator,
+            rooms = engine.directory().rooms().len(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        Ok(Running { address, engine, connections, serving, stopping, served })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Who is connected.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Resolves when the server can't go on: the store has failed, or the gRPC server has. The process must end with an error.
+    pub async fn failed(&mut self) -> String {
+        tokio::select! {
+            failure = self.engine.failed() => failure.to_string(),
+            served = &mut self.served => match served {
+                Ok(Ok(())) => "the gRPC server has ended".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            },
+        }
+    }
+
+    /// Stops: tells everybody, waits [`limits::STOP_TIME_MAX`] for calls that are under way, cuts the rest, and closes the store with
+    /// everything committed that was taken.
+    pub async fn stop(mut self) {
+        tracing::info!(connections = self.connections.len(), "stopping");
+        self.serving.end().await;
+        self.stopping.cancel();
+        if !self.has_ended_within(limits::STOP_TIME_MAX).await {
+            let cut = self.connections.cut(|_| true);
+            tracing::warn!(connections = cut, "calls under way are cut");
+            if !self.has_ended_within(2 * limits::CUT_NOTICE_TIME).await {
+                self.served.abort();
+            }
+        }
+        self.engine.stop().await;
+        tracing::info!("stopped");
+    }
+
+    async fn has_ended_within(&mut self, time: std::time::Duration) -> bool {
+        self.served.is_finished() || tokio::time::timeout(time, &mut self.served).await.is_ok()
+    }
+}

@@ -1,0 +1,106 @@
+//! What every handler needs of a call: who calls, which method, the engine, the time it may take.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::authorisation::{Method, Who};
+use super::page_token::List;
+use super::status::CallError;
+use super::{Edge, Shared};
+use crate::engine::{Engine, Receiver};
+use crate::identity::Caller;
+use crate::limits;
+use crate::room::ids::Actor;
+use crate::room::refusal::Refusal;
+
+/// One call under way.
+pub(super) struct Call {
+    edge: Edge,
+    pub(super) method: Method,
+    pub(super) caller: Arc<Caller>,
+}
+
+impl Edge {
+    /// Answers a unary call: `handle` has [`limits::UNARY_TIME_MAX`] for it.
+    pub(super) async fn unary<Q, A, F>(
+        &self,
+        method: Method,
+        request: Request<Q>,
+        handle: impl FnOnce(Call, Q) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<A, CallError>>,
+    {
+        let answer = async {
+            let (call, request) = self.call(method, request)?;
+            let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
+            handled.unwrap_or(Err(CallError::TimedOut))
+        };
+        answer.await.map(Response::new).map_err(|error| error.status(method.effect))
+    }
+
+    /// Begins a call. The gate let nobody in without a caller; who got here without one gets no further.
+    pub(super) fn call<Q>(&self, method: Method, request: Request<Q>) -> Result<(Call, Q), CallError> {
+        let caller = request.extensions().get::<Arc<Caller>>().cloned().ok_or(CallError::NotIdentified)?;
+        Ok((Call { edge: self.clone(), method, caller }, request.into_inner()))
+    }
+}
+
+impl Call {
+    pub(super) fn engine(&self) -> &Engine {
+        &self.edge.0.engine
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.edge.0
+    }
+
+    pub(super) fn actor(&self) -> &Actor {
+        &self.caller.actor
+    }
+
+    /// The caller as a reader whose deliveries are recorded.
+    pub(super) fn receiver(&self) -> Receiver {
+        Receiver { actor: self.caller.actor.clone(), certificate: self.caller.certificate }
+    }
+
+    /// Refused, unless the caller may call this method as far as the table says. For reads, once the request is well-formed.
+    pub(super) fn authorise(&self) -> Result<(), CallError> {
+        match self.method.who {
+            Who::Admitted | Who::RoomDecides => Ok(()),
+            Who::Coordinator => self.coordinator_only(),
+        }
+    }
+
+    fn coordinator_only(&self) -> Result<(), CallError> {
+        if self.is_coordinator() { Ok(()) } else { Err(Refusal::CoordinatorOnly.into()) }
+    }
+
+    /// Whether the caller acts for the coordinator.
+    pub(super) fn is_coordinator(&self) -> bool {
+        self.actor().organisation == *self.engine().directory().coordinator()
+    }
+
+    /// The list that this call pages through.
+    pub(super) fn list<'a>(&'a self, filter: &'a str) -> List<'a> {
+        List { method: self.method, caller: self.actor(), filter }
+    }
+
+    /// Where the page begins that the token asks for: after this id, or at the first.
+    pub(super) fn page_after<T: std::str::FromStr>(&self, filter: &str, token: &str) -> Result<Option<T>, CallError> {
+        let position = self.list(filter).open(&self.engine().page_token_key(), token)?;
+        let id = |text: String| {
+            text.parse().map_err(|_| CallError::internal(self.method.path, "a page token of ours does not hold an id"))
+        };
+        position.map(id).transpose()
+    }
+
+    /// The token for the page after the item with this id; none, if this was the last page.
+    pub(super) fn next_page(&self, filter: &str, more: bool, last: Option<&str>) -> String {
+        match last {
+            Some(last) if more => self.list(filter).seal(&self.engine().page_token_key(), last),
+            Some(_) | None => String::new(),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The gRPC edge: wire to domain and back. One question: what does a call mean, and how is it answered?
+//!
+//! The one path of a call: `authorisation` (the gate: is there a caller, is it admitted, is there such a method) → `from_proto`
+//! (well-formed?) → `engine` → `to_proto`, or `status` if the answer is no. In reading order: `call` (what all handlers share), one
+//! file per gRPC service (`intake`, `room`, `message` with `posting` and `subscription`, `consent`, `organisation`), `page_token`,
+//! `streams` (how many may be open), `transport` (tonic's server and every knob of it).
+//!
+//! Nothing else names tonic or generated API types, the client apart. Upholds: R5 and R7 at the edge, R8 (digests of requests), R10.
+
+mod authorisation;
+mod call;
+mod consent;
+mod from_proto;
+mod intake;
+mod message;
+mod organisation;
+mod page_token;
+mod posting;
+mod room;
+mod status;
+mod streams;
+mod subscription;
+mod to_proto;
+pub mod transport;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::identity::Connections;
+
+pub use self::streams::StreamLimits;
+use self::streams::Streams;
+
+/// What all handlers share. Cheap to clone; clones share.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    connections: Connections,
+    /// Terms of rooms that are opened without any.
+    terms: Arc<str>,
+    streams: Streams,
+    /// Cancelled when the server begins to stop: open streams end then.
+    stopping: CancellationToken,
+}
+
+impl Edge {
+    /// The edge of this engine. `terms` hold in rooms that are opened without any; `stopping` ends open streams.
+    pub fn new(
+        engine: Engine,
+        connections: Connections,
+        terms: Arc<str>,
+        streams: StreamLimits,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Shared { engine, connections, terms, streams: Streams::new(streams), stopping }))
+    }
+}

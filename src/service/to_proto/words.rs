@@ -1,0 +1,136 @@
+//! The domain's closed sets in the API's words.
+
+use crate::api;
+use crate::room::disclose::AudienceReason;
+use crate::room::state::Status;
+use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+
+pub(super) fn material(word: Material) -> api::Material {
+    match word {
+        Material::Information => api::Material::Information,
+        Material::Data => api::Material::Data,
+        Material::Logs => api::Material::Logs,
+    }
+}
+
+pub(super) fn audience(word: Audience) -> api::Audience {
+    match word {
+        Audience::OtherAffectedOrganisations => api::Audience::OtherAffectedOrganisations,
+        Audience::ThirdParties => api::Audience::ThirdParties,
+    }
+}
+
+pub(super) fn sharing(word: Sharing) -> api::Sharing {
+    match word {
+        Sharing::NotAnswered => api::Sharing::NotAnswered,
+        Sharing::No => api::Sharing::No,
+        Sharing::Relay => api::Sharing::Relay,
+        Sharing::Direct => api::Sharing::Direct,
+    }
+}
+
+pub(super) fn answer(word: Answer) -> api::Answer {
+    match word {
+        Answer::NotAnswered => api::Answer::NotAnswered,
+        Answer::No => api::Answer::No,
+        Answer::Yes => api::Answer::Yes,
+    }
+}
+
+pub(super) fn tlp(word: Tlp) -> api::Tlp {
+    match word {
+        Tlp::Clear => api::Tlp::Clear,
+        Tlp::Green => api::Tlp::Green,
+        Tlp::Amber => api::Tlp::Amber,
+        Tlp::AmberStrict => api::Tlp::AmberStrict,
+        Tlp::Red => api::Tlp::Red,
+    }
+}
+
+pub(super) fn role(word: Role) -> api::Role {
+    match word {
+        Role::Coordinator => api::Role::Coordinator,
+        Role::AffectedOrganisation => api::Role::AffectedOrganisation,
+        Role::ThirdParty => api::Role::ThirdParty,
+        Role::Authority => api::Role::Authority,
+    }
+}
+
+pub(super) fn attribution(word: Attribution) -> api::Attribution {
+    match word {
+        Attribution::Hidden => api::Attribution::Hidden,
+        Attribution::Pseudonym => api::Attribution::Pseudonym,
+        Attribution::Named => api::Attribution::Named,
+    }
+}
+
+pub(super) fn police(word: PoliceAnswer) -> api::PoliceAnswer {
+    match word {
+        PoliceAnswer::NotAnswered => api::PoliceAnswer::NotAnswered,
+        PoliceAnswer::No => api::PoliceAnswer::No,
+        PoliceAnswer::OrganisationReportsItself => api::PoliceAnswer::OrganisationReportsItself,
+        PoliceAnswer::CoordinatorMayForward => api::PoliceAnswer::CoordinatorMayForward,
+    }
+}
+
+pub(super) fn assessment(word: Assessment) -> api::Assessment {
+    match word {
+        Assessment::No => api::Assessment::No,
+        Assessment::Yes => api::Assessment::Yes,
+        Assessment::Unknown => api::Assessment::Unknown,
+    }
+}
+
+pub(super) fn status(word: Status) -> api::RoomStatus {
+    match word {
+        Status::Open => api::RoomStatus::Open,
+        Status::Closed => api::RoomStatus::Closed,
+    }
+}
+
+pub(super) fn audience_reason(word: AudienceReason) -> api::AudienceReason {
+    match word {
+        AudienceReason::Coordinator => api::AudienceReason::Coordinator,
+        AudienceReason::Author => api::AudienceReason::Author,
+        AudienceReason::FromCoordinator => api::AudienceReason::CoordinatorMessage,
+        AudienceReason::Consent => api::AudienceReason::ClassDirect,
+        AudienceReason::NamedConsent => api::AudienceReason::NamedDirect,
+        AudienceReason::NotARecipient => api::AudienceReason::NotARecipient,
+        AudienceReason::CoordinatorOnly => api::AudienceReason::CoordinatorOnly,
+        AudienceReason::NotNamedInRed => api::AudienceReason::NotARedActor,
+        AudienceReason::NotAnswered => api::AudienceReason::ClassNotAnswered,
+        AudienceReason::ConsentNo => api::AudienceReason::ClassNo,
+        AudienceReason::RelayOnly => api::AudienceReason::ClassRelay,
+        AudienceReason::NamedRelay => api::AudienceReason::NamedRelay,
+        AudienceReason::NamedNo => api::AudienceReason::NamedNo,
+        AudienceReason::NamedPerhaps => api::AudienceReason::NamedPerhaps,
+        AudienceReason::Newcomer => api::AudienceReason::ClassNewcomer,
+        AudienceReason::AuthorityNotNamed => api::AudienceReason::Authority,
+        AudienceReason::SenderHidden => api::AudienceReason::CallerHidden,
+    }
+}
+
+/// The reason in a sentence.
+pub(super) fn reason_text(word: AudienceReason) -> &'static str {
+    match word {
+        AudienceReason::Coordinator => "the coordinator sees what is posted in the room",
+        AudienceReason::Author => "it is your own organisation",
+        AudienceReason::FromCoordinator => "the coordinator's messages need no consent",
+        AudienceReason::Consent => "your consent allows direct sharing with this class",
+        AudienceReason::NamedConsent => "your consent names it and allows direct sharing",
+        AudienceReason::NotARecipient => "it is not among the message's recipients",
+        AudienceReason::CoordinatorOnly => "the message is for the coordinator only",
+        AudienceReason::NotNamedInRed => "TLP:RED, and the message names nobody of it",
+        AudienceReason::NotAnswered => "you have not answered what may be shared with this class",
+        AudienceReason::ConsentNo => "your consent says no for this class",
+        AudienceReason::RelayOnly => "your consent allows only the coordinator's sanitised words for this class",
+        AudienceReason::NamedRelay => "your consent names it and allows only the coordinator's sanitised words",
+        AudienceReason::NamedNo => "your consent names it and says no",
+        AudienceReason::NamedPerhaps => {
+            "your consent answers for a name that you have not been shown, and it may be this one's"
+        }
+        AudienceReason::Newcomer => "it came after you gave consent, which does not cover newcomers",
+        AudienceReason::AuthorityNotNamed => "an authority receives others' words only if it is named",
+        AudienceReason::SenderHidden => "you are hidden in this room and share nothing directly",
+    }
+}
