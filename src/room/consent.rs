@@ -65,7 +65,8 @@ pub enum Name {
 pub struct Cell {
     /// The answer.
     pub sharing: Sharing,
-    /// The participants of this class when the answer was given, for as long as they have stayed in it.
+    /// The participants of this class when the answer was given, or given anew without narrowing it, for as long as they have
+    /// stayed in it.
     pub covered: Slots,
 }
 
