@@ -1,4 +1,81 @@
-//! Samverkan: a message broker for cyber incidents that hit several organisations at once.
+//! # Samverkan: how it is built
+//!
+//! When a cyber incident hits several organisations at once, they and the national CERT (the *coordinator*) must talk, fast, without
+//! any of them losing control of what it tells the others. Samverkan is the message broker for that: a mutual-TLS gRPC server that
+//! hosts one *room* per incident. Each organisation gives *sharing consent*: which material (information, data, logs) may go to
+//! which audience (other affected organisations, third parties). The server enforces it on every path, live and in history; every
+//! message is in the store before it is acknowledged; who received what is on record before it is sent.
+//!
+//! ## Bird's-eye view
+//!
+//! A room is an append-only log. Its state is a pure fold of the log, and three verbs carry the domain:
+//! [`decide`](room::decide::decide) turns a command into events or a refusal, [`fold`](room::state::fold) adds an entry to the state,
+//! [`disclose`](room::disclose::disclose) says what one reader is shown of one entry. The path of a message:
+//!
+//! ```text
+//! TLS accept -> Caller -> from_proto -> engine -> decide + fold (ahead of disk)
+//!   -> frame: entries + delivery records of live readers -> group commit (flush + fdatasync)
+//!   -> durable watermark -> answers and deliveries leave: disclose -> to_proto
+//! ```
+//!
+//! ## Map, in reading order
+//!
+//! | Module | Question | Leans on |
+//! |---|---|---|
+//! | [`limits`] | how much of anything? | nothing |
+//! | [`room`] | who may do what, who may see what? Pure: values in, values out | `limits` |
+//! | [`store`] | what is durable? A port; adapters for memory and sled; the encoding at rest | `room` |
+//! | [`engine`] | in what order does it happen? One task per open room, one committing thread | `room`, `store` |
+//! | [`identity`] | who is calling? Certificates, the TLS accept loop | `room::ids` |
+//! | [`api`] | what does the wire look like? Generated from `proto/samverkan/v1` | nothing |
+//! | [`service`] | which domain words does a request mean, which status does a refusal get? | `engine`, `identity`, `api` |
+//! | [`server`] | which parts make a server? | all of the above |
+//! | [`client`] | how does a program talk to it? Reconnects, resumes, retries | `api`, `identity` |
+//! | [`cli`] | how does a person talk to it? | `client`, `server` |
+//!
+//! **Architecture invariants.** `room` names no runtime, no wire, no disk, no clock and no randomness: `now` and ids are arguments.
+//! Only `store`'s sled adapter names sled. Only `service`, `client`, `server` and `api` name tonic or generated API types; only
+//! `store::codec` names generated storage types. `service` makes wire messages from [`Disclosed`](room::disclose::Disclosed) values,
+//! which only `room::disclose` can make, so a leak does not compile. The test `tidy` reads the sources and keeps this true.
+//!
+//! ## Promises
+//!
+//! | | Promise | Held by |
+//! |---|---|---|
+//! | R1 | **Acked is forever.** A post that was acknowledged survives SIGKILL, power cut and restart, unchanged and in order. | `store` |
+//! | R2 | A room's log is gapless from 0, and each entry carries the digest of the one before; one flipped bit is detected before it is served. | `room::chain`, `store::codec` |
+//! | R3 | State is a pure fold of the log: same entries, same state, on any machine and in any batch size. | `room::state` |
+//! | R4 | No answer, error or delivery leaves the server before the entries that it depends on are durable. | `engine` |
+//! | R5 | **No disclosure without basis.** What a reader gets, on every surface, is what `disclose` allows. Anything unset, unknown or undecodable is a no. | `room::disclose` |
+//! | R6 | Narrowing consent takes effect before its acknowledgement: nothing that it covers is given to the HTTP/2 layer afterwards. Widening looks forward only. | `room`, `engine::outbox` |
+//! | R7 | **Non-interference.** What an actor can observe is a function of what it may see, when, and of its own commands (response times apart). | `room`, `service` |
+//! | R8 | One request id of one actor has one effect, for the life of the store, through crashes and retries; with another payload it is an error. | `engine` |
+//! | R9 | Who received what is known: a durable delivery record exists before the bytes are sent. | `engine`, `room::mailbox` |
+//! | R10 | Who is calling comes from the client certificate of that connection and nothing else. | `identity` |
+//!
+//! Each has tests that carry its number in their name (`r1_…` to `r10_…`); `tidy` fails when one has none.
+//!
+//! ## Consent, exactly
+//!
+//! Let *o* be a reader's organisation, *S* the source of message *n*, *k* its material.
+//!
+//! 1. The source always sees its own messages while it is in the room; the coordinator sees everything posted in it. Both except
+//!    TLP:RED, which only its author and its named actors see. The coordinator's own messages need no consent.
+//! 2. *S* permits *o* what *S* answered for *o* by name; else, if *o* is an authority, nothing; else what *S* answered for the class
+//!    that *o*'s role puts it in, if that answer covers *o*. Unanswered, expired, unknown: no.
+//! 3. **Running rule:** *o* sees *n* if and only if, at every moment from *n* until now, *o* was a participant, neither was hidden,
+//!    *S* permitted *o* direct sharing of *k*, and *o* is among the message's own recipients, if it has any. Lost once is lost: joining,
+//!    renewing or widening never opens the past.
+//! 4. Consent for a class covers who was in it when it was given, for as long as they stay in it as they were; others only if the
+//!    source said that newcomers are included.
+//! 5. A withdrawal (or an expiry, or any other break of the rule) gives everybody who holds what it covers one notice, as the next
+//!    delivery of that mailbox; the indexes that it lists answer `withdrawn` from then on. Others learn nothing.
+//! 6. A name that *S* has not been shown is accepted without comment and can only narrow. Attribution (hidden, pseudonym, named) is
+//!    raised and never lowered; a hidden organisation receives the coordinator's words only and can share nothing directly.
+//!
+//! `room::state` keeps, for each source, reader and material, since when the rule has held without a break, so that a decision is one
+//! comparison; `tests/it/model.rs` is a second, naive implementation that replays everything, and the two are compared over every
+//! combination and random histories.
 
 pub mod api;
 pub mod engine;

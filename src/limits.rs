@@ -113,9 +113,6 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// Posts of one stream that wait for their answer. A few group commits' worth; more would only wait in another queue.
 pub const POSTS_IN_FLIGHT_MAX: usize = 256;
 
-/// How long a stream of posts waits for a place in a full queue before it says so.
-pub const POST_ADMISSION_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// After which time a caller is asked to try again when a queue is full: some group commits.
 pub const RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -159,3 +156,27 @@ const _: () = assert!(
     "spiffe://".len() + TRUST_DOMAIN_CHARS_MAX + "/org//service/".len() + 2 * NAME_CHARS_MAX <= URI_NAME_BYTES_MAX,
     "every actor of every trust domain has a name that fits"
 );
+
+/// Bytes that wait for one subscriber. A slow reader costs this and is read on from the store when it has taken half.
+pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of deliveries handed to the HTTP/2 layer at a time: what a withdrawal can no longer reach is one such chunk and that layer's own buffer.
+pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
+/// Deliveries recorded at a time for a reader that catches up.
+pub const CATCH_UP_DELIVERIES: usize = 1024;
+
+/// Jobs that wait for one room. About half a second of work at 2 ms a commit.
+pub const ROOM_JOBS_MAX: usize = 256;
+
+/// Writes that wait for one room and one organisation: a quarter of the room's queue, so that one organisation can't fill it.
+pub const ORGANISATION_JOBS_MAX: usize = 64;
+
+/// Bytes of writes that wait, of one organisation and of all: 8 MiB is a hundred of the largest messages.
+pub const ORGANISATION_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of writes that wait, of all organisations.
+pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of entries that an open room keeps at hand for its live readers.
+pub const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -8,23 +8,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, LoadError, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::tls::load_authorities;
 use crate::identity::{
     Acceptor, ConnectionLimits, Connections, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
 };
 use crate::limits;
-use crate::room::ids::OrganisationId;
+use crate::room::ids::{OrganisationId, Timestamp};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
-use crate::store::StoreError;
 use crate::store::sled::{OpenError, SledOptions, SledStore};
+
+/// What a room is called that a report opens.
+pub const DEFAULT_TITLE: &str = "Reported incident";
 
 /// What holds in a room that is opened without terms of its own.
 pub const DEFAULT_TERMS: &str = "\
@@ -53,6 +56,8 @@ pub struct Config {
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
     pub reserve_mib: u64,
+    /// Title of rooms that a report opens, such as [`DEFAULT_TITLE`]: neutral, since invited organisations see it.
+    pub title: Arc<str>,
     /// Terms of rooms that are opened without any, and of those that a report opens; such as [`DEFAULT_TERMS`].
     pub terms: Arc<str>,
     /// How many connections.
@@ -78,7 +83,7 @@ pub enum StartError {
     Open(#[from] OpenError),
     /// The store was opened, and its content can't be served.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Load(#[from] LoadError),
     /// The address can't be listened on.
     #[error("listening on {address}: {source}; is another server running there?")]
     Listen {
@@ -124,7 +129,9 @@ impl Server {
         let options = SledOptions { reserve_mib: config.reserve_mib, ..SledOptions::default() };
         let store = tokio::task::spawn_blocking(move || SledStore::open(&directory, options));
         let store = store.await.map_err(io::Error::other)??;
-        let engine = Engine::start(Arc::new(store), config.coordinator.clone(), config.terms.clone()).await?;
+        let settings =
+            Settings { coordinator: config.coordinator.clone(), title: config.title, terms: config.terms.clone() };
+        let engine = Engine::start(Arc::new(store), Arc::new(clock), settings).await?;
 
         let stopping = CancellationToken::new();
         let acceptor = Acceptor::new(listener, tls, config.connections);
@@ -145,6 +152,11 @@ impl Server {
         );
         Ok(Running { address, engine, connections, serving, stopping, served })
     }
+}
+
+fn clock() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 impl Running {
@@ -187,7 +199,7 @@ impl Running {
         tracing::info!("stopped");
     }
 
-    async fn has_ended_within(&mut self, time: std::time::Duration) -> bool {
+    async fn has_ended_within(&mut self, time: Duration) -> bool {
         self.served.is_finished() || tokio::time::timeout(time, &mut self.served).await.is_ok()
     }
 }

@@ -7,14 +7,34 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{Mutex, oneshot};
+use uuid::Uuid;
+
+use self::directory::DirectoryLog;
+pub use self::load::{LoadError, replay};
+pub use self::outbox::Subscription;
+use self::room::{Job, Page};
+use self::shared::{Listings, Shared, lock, salt};
 use crate::room::consent::{ConsentChange, Name};
-use crate::room::directory::Directory;
-use crate::room::disclose::{Disclosed, Shown, ShownParticipant};
-use crate::room::event::{Command, Event, IntakeReport, Request};
-use crate::room::ids::{Actor, Index, InvitationId, OrganisationId, ParticipantId, RoomId, Timestamp};
+use crate::room::decide::decide;
+use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent};
+use crate::room::disclose::{Disclosed, Shown, ShownInvitation, ShownListing, ShownParticipant, What};
+use crate::room::event::{Command, Entry, Event, IntakeReport, OpenRoom, OpeningReport, Request};
+use crate::room::ids::{Actor, Index, InvitationId, OrganisationId, ParticipantId, RoomId, Seq, Timestamp};
 use crate::room::mailbox::Notice;
 use crate::room::refusal::Refusal;
-use crate::room::state::RoomState;
+use crate::room::state::{RoomState, fold};
+use crate::store::committer::{Clock, Committer};
+use crate::store::{Store, codec};
+
+mod directory;
+pub mod inspect;
+mod load;
+mod outbox;
+mod room;
+mod shared;
+#[cfg(test)]
+mod tests;
 
 /// Why a call got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,3 +122,396 @@ pub struct Receiver {
 
 /// A report as shown: whose, and its versions, oldest first, each with the time of its filing.
 pub type ShownReports = (Disclosed<ShownParticipant>, Vec<(Timestamp, Disclosed<IntakeReport>)>);
+
+impl Delivery {
+    /// Bytes of its text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Shown(shown) => match &shown.get().what {
+                What::Message(message) => message.text.len(),
+                _ => 0,
+            },
+            Self::Withdrawn | Self::Notice(_) => 0,
+        }
+    }
+}
+
+/// How a room comes to be.
+#[derive(Debug, Clone)]
+pub enum Opening {
+    /// The coordinator opens it, under its own words.
+    ByCoordinator {
+        /// At most [`crate::limits::TITLE_BYTES_MAX`].
+        title: Arc<str>,
+        /// At most [`crate::limits::TERMS_BYTES_MAX`].
+        terms: Arc<str>,
+    },
+    /// An organisation reports an incident; title and terms are the server's.
+    ByReport {
+        /// The answers.
+        report: Arc<IntakeReport>,
+        /// The last answer.
+        consent: Arc<ConsentChange>,
+    },
+}
+
+/// What the engine must be told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The organisation that coordinates.
+    pub coordinator: OrganisationId,
+    /// The title of a room that a report opens: neutral, since invited organisations see it.
+    pub title: Arc<str>,
+    /// The terms of a room that a report opens.
+    pub terms: Arc<str>,
+}
+
+/// All rooms of one store. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    directory: Mutex<DirectoryLog>,
+    settings: Settings,
+    page_token_key: [u8; 32],
+}
+
+impl Engine {
+    /// Reads and verifies the whole store, then takes calls. A room that does not verify is quarantined, the others are served; a
+    /// directory that does not verify is an error.
+    pub async fn start(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self, LoadError> {
+        let (read, coordinator) = (store.clone(), settings.coordinator.clone());
+        let loaded = tokio::task::spawn_blocking(move || read_all(&*read, coordinator)).await;
+        let (log, listings) = loaded.map_err(|_| failed("reading it panicked"))??;
+        let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
+        let page_token_key = store.secret();
+        let shared = Arc::new(Shared::new(store, committer, clock, log.directory().clone(), listings));
+        let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
+        engine.finish_suspensions().await;
+        Ok(engine)
+    }
+
+    /// Which organisations there are, and which rooms.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.0.shared.directory()
+    }
+
+    /// Signs page tokens; never leaves the server.
+    pub fn page_token_key(&self) -> [u8; 32] {
+        self.0.page_token_key
+    }
+
+    /// The server's clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.shared.now()
+    }
+
+    /// Resolves when the store has failed for good: the process must end.
+    pub async fn failed(&self) -> crate::store::StoreError {
+        self.0.shared.committer.failed().await
+    }
+
+    /// Commits and frames so far.
+    pub fn commits_and_frames(&self) -> (u64, u64) {
+        (self.0.shared.committer.commits(), self.0.shared.committer.frames())
+    }
+
+    /// Commits what was decided and lets go of the store.
+    pub async fn stop(&self) {
+        self.0.shared.end_all().await;
+        self.0.shared.committer.shutdown().await;
+    }
+
+    /// Lets an organisation in. The coordinator.
+    pub async fn register(
+        &self,
+        caller: &Actor,
+        request: Request,
+        organisation: OrganisationId,
+        display_name: Arc<str>,
+    ) -> Result<Timestamp, Failure> {
+        let command = DirectoryCommand::Register { organisation, display_name };
+        let decide = |_: &Directory| Ok((command, Vec::new()));
+        let (entry, _) = directory::write(&self.0.shared, &self.0.directory, caller, request, decide).await?;
+        Ok(entry.recorded_at)
+    }
+
+    /// Keeps an organisation out, and takes it out of every room. The coordinator.
+    pub async fn suspend(
+        &self,
+        caller: &Actor,
+        request: Request,
+        organisation: OrganisationId,
+        reason: Arc<str>,
+    ) -> Result<Timestamp, Failure> {
+        let command = DirectoryCommand::Suspend { organisation: organisation.clone(), reason };
+        let decide = |_: &Directory| Ok((command, Vec::new()));
+        let (entry, is_new) = directory::write(&self.0.shared, &self.0.directory, caller, request, decide).await?;
+        if is_new {
+            self.remove_from_all(caller, &organisation).await?;
+        }
+        Ok(entry.recorded_at)
+    }
+
+    async fn remove_from_all(&self, by: &Actor, organisation: &OrganisationId) -> Result<(), Failure> {
+        let rooms: Vec<RoomId> = lock(&self.0.shared.listings).rooms_of(organisation).map(|(room, _)| room).collect();
+        for room in rooms {
+            let (answer, answered) = oneshot::channel();
+            let command = Command::RemoveSuspended { organisation: organisation.clone() };
+            let job = Job::Write { caller: by.clone(), request: None, command, answer, admission: None };
+            self.tell(room, job, true).await?;
+            answered.await.map_err(|_| Failure::ShuttingDown)??;
+        }
+        Ok(())
+    }
+
+    /// What a crash between a suspension and its entries in the rooms left undone.
+    async fn finish_suspensions(&self) {
+        let directory = self.directory();
+        for (organisation, known) in directory.organisations(None) {
+            if let Some(suspension) = &known.suspended
+                && let Err(failure) = self.remove_from_all(&suspension.by, organisation).await
+            {
+                tracing::warn!(%organisation, %failure, "a suspended organisation could not be taken out of its rooms");
+            }
+        }
+    }
+
+    /// Opens a room, in one step with the report and the consent that come with it.
+    pub async fn open_room(&self, caller: &Actor, request: Request, opening: Opening) -> Result<Opened, Failure> {
+        let Settings { coordinator, title, terms } = &self.0.settings;
+        let participant = || ParticipantId(Uuid::new_v4());
+        let (title, terms, report) = match opening {
+            Opening::ByCoordinator { title, terms } => (title, terms, None),
+            Opening::ByReport { report, consent } => {
+                let opening = OpeningReport { participant: participant(), report, consent };
+                (title.clone(), terms.clone(), Some(opening))
+            }
+        };
+        let coordinator_participant = participant();
+        let own = report.as_ref().map_or(coordinator_participant, |opening| opening.participant);
+        let coordinator = coordinator.clone();
+        let command = OpenRoom { coordinator, coordinator_participant, title, terms, report };
+        let room = RoomId(Uuid::new_v4());
+        let now = self.now();
+        let mut state = RoomState::default();
+        let opened = |_: &Directory| {
+            let events = decide(&state, caller, Command::OpenRoom(command), now)?;
+            let mut entries = Vec::with_capacity(events.len());
+            for event in events {
+                let entry =
+                    Entry { seq: state.next(), recorded_at: now, author: Some(caller.clone()), request: None, event };
+                fold(&mut state, &entry);
+                entries.push(entry);
+            }
+            let packed = codec::Tip::start(room).pack(&entries, &[], salt);
+            let frames = packed.into_iter().map(|(_, frame)| frame).collect();
+            Ok((DirectoryCommand::CreateRoom { room, participant: own }, frames))
+        };
+        let (entry, is_new) = directory::write(&self.0.shared, &self.0.directory, caller, request, opened).await?;
+        if is_new {
+            self.0.shared.list(room, &state);
+        }
+        match &entry.event {
+            DirectoryEvent::RoomCreated { room, participant } => {
+                Ok(Opened { room: *room, participant: *participant, recorded_at: entry.recorded_at })
+            }
+            DirectoryEvent::OrganisationRegistered { .. } | DirectoryEvent::OrganisationSuspended { .. } => {
+                Err(Refusal::RequestIdReused.into())
+            }
+        }
+    }
+
+    /// One write in a room. When it returns, it is durable; a retry with the same request id gets the same answer.
+    pub async fn write(
+        &self,
+        caller: &Actor,
+        room: RoomId,
+        request: Request,
+        command: Command,
+    ) -> Result<Written, Failure> {
+        let urgent = match &command {
+            Command::WithdrawConsent(_) | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => true,
+            Command::RemoveSuspended { .. } => true,
+            Command::OpenRoom(_)
+            | Command::AmendReport { .. }
+            | Command::Invite { .. }
+            | Command::AcceptInvitation { .. }
+            | Command::DeclineInvitation { .. }
+            | Command::ChangeRole { .. }
+            | Command::Post { .. }
+            | Command::Close
+            | Command::Reopen => false,
+        };
+        self.known(room)?;
+        let admission = match urgent {
+            true => None,
+            false => Some(self.0.shared.admit(room, &caller.organisation, command_bytes(&command)).await?),
+        };
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Write { caller: caller.clone(), request: Some(request), command, answer, admission };
+        self.tell(room, job, urgent).await?;
+        let written = answered.await.map_err(|_| Failure::ShuttingDown)??;
+        written.ok_or(Failure::Refused(Refusal::RoomNotFound))
+    }
+
+    fn known(&self, room: RoomId) -> Result<(), Failure> {
+        if self.directory().rooms().contains(&room) { Ok(()) } else { Err(Refusal::RoomNotFound.into()) }
+    }
+
+    async fn tell(&self, room: RoomId, mut job: Job, urgent: bool) -> Result<(), Failure> {
+        // A room's task may have idled out since its handle was taken: then the next one gets the job.
+        for _ in 0..8 {
+            let handle = self.0.shared.room(room);
+            let lane = if urgent { &handle.urgent } else { &handle.jobs };
+            match lane.send(job).await {
+                Ok(()) => return Ok(()),
+                Err(unsent) => job = unsent.0,
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(Failure::ShuttingDown)
+    }
+
+    /// Where an invitation of this organisation leads, also after it was answered.
+    pub fn room_of_invitation(&self, organisation: &OrganisationId, invitation: InvitationId) -> Option<RoomId> {
+        let listings = lock(&self.0.shared.listings);
+        listings.invitation(invitation).filter(|(_, invited)| invited == organisation).map(|(room, _)| *room)
+    }
+
+    /// Asks a pure question of the room's state; answered once everything that it saw is durable. The question goes through
+    /// [`crate::room::disclose`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        room: RoomId,
+        question: impl FnOnce(&RoomState, Timestamp) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.known(room)?;
+        let (answer, answered) = oneshot::channel::<Result<T, Failure>>();
+        let job = Job::Ask(Box::new(move |asked| {
+            let result = asked.and_then(|(state, now)| question(state, now).map_err(Failure::Refused));
+            Box::new(move |durable: Result<(), Failure>| drop(answer.send(durable.and(result))))
+        }));
+        self.tell(room, job, false).await?;
+        answered.await.map_err(|_| Failure::ShuttingDown)?
+    }
+
+    /// The versions of an intake report: the caller's own, or, for the coordinator, another's.
+    pub async fn reports(&self, caller: &Actor, room: RoomId, of: Option<Name>) -> Result<ShownReports, Failure> {
+        self.known(room)?;
+        let (answer, answered) = oneshot::channel();
+        self.tell(room, Job::Reports { caller: caller.clone(), of, answer }, false).await?;
+        answered.await.map_err(|_| Failure::ShuttingDown)?
+    }
+
+    /// The organisation's rooms after `after`, by id, `max` at most.
+    pub fn rooms(
+        &self,
+        organisation: &OrganisationId,
+        after: Option<RoomId>,
+        max: usize,
+    ) -> Vec<(RoomId, Disclosed<ShownListing>)> {
+        let listings = lock(&self.0.shared.listings);
+        let rooms = listings.rooms_of(organisation).filter(|(room, _)| after.is_none_or(|after| *room > after));
+        rooms.filter_map(|(room, listing)| Some((room, listing.shown_to(organisation)?))).take(max).collect()
+    }
+
+    /// The organisation's open invitations after `after`, by id, `max` at most.
+    pub fn invitations(
+        &self,
+        organisation: &OrganisationId,
+        after: Option<InvitationId>,
+        max: usize,
+    ) -> Vec<Disclosed<ShownInvitation>> {
+        let listings = lock(&self.0.shared.listings);
+        let open = listings.rooms_of(organisation).flat_map(|(_, listing)| {
+            listing.open_invitations().filter_map(|(id, _)| listing.invitation(organisation, id))
+        });
+        let mut open: Vec<_> = open.filter(|shown| after.is_none_or(|after| shown.get().id > after)).collect();
+        open.sort_by_key(|shown| shown.get().id);
+        open.truncate(max);
+        open
+    }
+
+    /// A page of a mailbox. What it gives for the first time is recorded as received before it is returned.
+    pub async fn page(
+        &self,
+        receiver: &Receiver,
+        room: RoomId,
+        after: Index,
+        max: usize,
+        bytes_max: usize,
+    ) -> Result<Batch, Failure> {
+        self.known(room)?;
+        let (answer, answered) = oneshot::channel();
+        let page = Page { receiver: receiver.clone(), after, max, bytes_max, answer };
+        self.tell(room, Job::Page { page }, false).await?;
+        answered.await.map_err(|_| Failure::ShuttingDown)?
+    }
+
+    /// What the mailbox holds after an index, and then what comes.
+    pub async fn subscribe(&self, receiver: &Receiver, room: RoomId, after: Index) -> Result<Subscription, Failure> {
+        self.known(room)?;
+        let (answer, answered) = oneshot::channel();
+        self.tell(room, Job::Subscribe { receiver: receiver.clone(), after, answer }, false).await?;
+        answered.await.map_err(|_| Failure::ShuttingDown)?
+    }
+}
+
+fn failed(why: &str) -> LoadError {
+    LoadError::Store(crate::store::StoreError::Failed(why.to_owned()))
+}
+
+fn command_bytes(command: &Command) -> usize {
+    match command {
+        Command::Post { draft, .. } => draft.text.len() + 1024,
+        Command::AmendReport { .. } => 64 * 1024,
+        Command::OpenRoom(_)
+        | Command::Invite { .. }
+        | Command::AcceptInvitation { .. }
+        | Command::DeclineInvitation { .. }
+        | Command::Leave
+        | Command::Remove { .. }
+        | Command::RemoveSuspended { .. }
+        | Command::ChangeRole { .. }
+        | Command::GiveConsent { .. }
+        | Command::WithdrawConsent(_)
+        | Command::Close
+        | Command::Reopen => 1024,
+    }
+}
+
+/// Verifies every frame of the store and notes who is where.
+fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(DirectoryLog, Listings), LoadError> {
+    let log = DirectoryLog::load(store, coordinator)?;
+    let mut listings = Listings::default();
+    for room in store.rooms()? {
+        if room == RoomId::DIRECTORY {
+            continue;
+        }
+        let mut state = RoomState::default();
+        let mut mailboxes = crate::room::mailbox::Mailboxes::default();
+        let read = replay(store, room, |_: Seq, opened: codec::Opened<Entry>| {
+            for entry in &opened.entries {
+                if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {
+                    listings.remember(*invitation, room, organisation.clone());
+                }
+                fold(&mut state, entry);
+                mailboxes.follow(&state, entry);
+            }
+            for range in &opened.deliveries {
+                mailboxes.restore(range).map_err(|_| "holds a delivery record that contradicts the log")?;
+            }
+            Ok(())
+        });
+        match read {
+            Ok(_) => listings.list(room, &state),
+            Err(LoadError::Damaged(damage)) => {
+                tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((log, listings))
+}

@@ -86,5 +86,10 @@ mod tests {
         );
     }
 
-    const VECTORS: [&str; 4] = ["", "", "", ""];
+    const VECTORS: [&str; 4] = [
+        "b543662167be18b50a20b10259a5a23de7c1c8dd717de64b2fad2b30d7cd8e04",
+        "1d58aff1505f255d3158927140b9f7cc2bac546d5bc1db856e4204665c1368fe",
+        "84947f40d359230426a1b66af307b29be16f23fc0302a2f71c19eda52f9f1b4d",
+        "c182b31f300bba057f4a518d64a13dafe79091c2837940eb6bafd0a2451e5da0",
+    ];
 }

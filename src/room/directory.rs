@@ -57,10 +57,19 @@ pub struct Organisation {
     pub display_name: Arc<str>,
     /// When it was registered, or registered again.
     pub registered_at: Timestamp,
-    /// When it was suspended, if it is.
-    pub suspended_at: Option<Timestamp>,
-    /// The coordinator's words about it, if it is.
-    pub suspension_reason: Option<Arc<str>>,
+    /// When it was suspended, by whom and why, if it is.
+    pub suspended: Option<Suspension>,
+}
+
+/// That an organisation may not come in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Suspension {
+    /// Since when.
+    pub at: Timestamp,
+    /// Who suspended it.
+    pub by: Actor,
+    /// The coordinator's words, for its record.
+    pub reason: Arc<str>,
 }
 
 /// What a caller wishes of the directory.
@@ -121,7 +130,7 @@ impl Directory {
     /// Whether the organisation may come in.
     pub fn admits(&self, organisation: &OrganisationId) -> bool {
         *organisation == self.coordinator
-            || self.organisations.get(organisation).is_some_and(|known| known.suspended_at.is_none())
+            || self.organisations.get(organisation).is_some_and(|known| known.suspended.is_none())
     }
 
     /// What the server knows of an organisation.
@@ -164,7 +173,7 @@ impl Directory {
             DirectoryCommand::Register { organisation, display_name } => {
                 self.coordinator_only(caller)?;
                 if organisation == self.coordinator
-                    || self.organisations.get(&organisation).is_some_and(|known| known.suspended_at.is_none())
+                    || self.organisations.get(&organisation).is_some_and(|known| known.suspended.is_none())
                 {
                     return Err(Refusal::AlreadyRegistered);
                 }
@@ -186,7 +195,7 @@ impl Directory {
     pub fn known(&self, organisation: &OrganisationId) -> Result<(), Refusal> {
         match self.organisations.get(organisation) {
             None => Err(Refusal::OrganisationNotFound),
-            Some(known) if known.suspended_at.is_some() => Err(Refusal::OrganisationSuspended),
+            Some(known) if known.suspended.is_some() => Err(Refusal::OrganisationSuspended),
             Some(_) => Ok(()),
         }
     }
@@ -205,15 +214,14 @@ impl Directory {
                     Organisation {
                         display_name: display_name.clone(),
                         registered_at: entry.recorded_at,
-                        suspended_at: None,
-                        suspension_reason: None,
+                        suspended: None,
                     },
                 );
             }
             DirectoryEvent::OrganisationSuspended { organisation, reason } => {
                 if let Some(known) = self.organisations.get_mut(organisation) {
-                    known.suspended_at = Some(entry.recorded_at);
-                    known.suspension_reason = Some(reason.clone());
+                    let (at, by, reason) = (entry.recorded_at, entry.author.clone(), reason.clone());
+                    known.suspended = Some(Suspension { at, by, reason });
                 }
             }
             DirectoryEvent::RoomCreated { room, participant: _ } => {

@@ -1,6 +1,7 @@
 //! Who may see what, and as what. One question, one function: [`disclose`]; lists and previews stand on the same rules.
 //!
 //! Only this file makes a [`Disclosed`], and the API's edge shows nothing else, so a leak does not compile.
+//! `listing` has what is shown of a room from outside.
 //! Leans on: `state`. Upholds: R5, R6, R7. Tested by `tests/it/disclosure.rs` against a second, naive implementation.
 
 use std::sync::Arc;
@@ -10,8 +11,12 @@ use super::decide::resolve_draft;
 use super::event::{Draft, Entry, Event, Message};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, Seq, Timestamp};
 use super::refusal::Refusal;
-use super::state::{Narrowed, Participant, RoomState, Status, Trace};
+use super::state::{Narrowed, RoomState, Status, Trace};
 use super::words::{Answer, Attribution, Material, Role, Sharing, Tlp};
+
+mod listing;
+
+pub use listing::{Listing, ShownInvitation, ShownListing};
 
 /// Who reads: an actor of an organisation that is in the room now.
 #[derive(Clone, Copy, Debug)]
@@ -237,9 +242,7 @@ fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) ->
     };
     Some(match &entry.event {
         Event::RoomOpened { title, .. } => What::RoomOpened(title.clone()),
-        Event::ParticipantAdmitted { organisation, role, .. } => {
-            What::Joined(ShownParticipant { role: *role, ..shown(organisation)? })
-        }
+        Event::ParticipantAdmitted { organisation, .. } => What::Joined(shown(organisation)?),
         Event::AttributionRaised { organisation, attribution } => {
             let slot = state.slot(organisation)?;
             let participant = show_at(state, reader.slot, slot, entry.seq);
@@ -264,9 +267,7 @@ fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) ->
             None => return None,
         },
         Event::ParticipantRemoved { organisation, reason: _ } => What::Left(shown(organisation)?),
-        Event::RoleChanged { organisation, role } => {
-            What::RoleChanged(ShownParticipant { role: *role, ..shown(organisation)? })
-        }
+        Event::RoleChanged { organisation, role: _ } => What::RoleChanged(shown(organisation)?),
         Event::ConsentGiven { organisation, change } => {
             What::ConsentGiven { participant: shown(organisation)?, change: change.clone() }
         }
@@ -317,15 +318,15 @@ fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) ->
     })
 }
 
-/// A participant as shown at `seq`. Its role is the present one: roles are shown to all who can tell that it is here.
+/// A participant as shown at `seq`: what came later does not change what was shown then.
 fn show_at(state: &RoomState, reader: Slot, other: Slot, seq: Seq) -> ShownParticipant {
-    let Participant { organisation, id, role, attribution, .. } = state.participant(other);
+    let participant = state.participant(other);
     let inside = RoomState::is_coordinator(reader) || reader == other;
     ShownParticipant {
-        id: *id,
-        organisation: state.is_named_to(reader, other, seq).then(|| organisation.clone()),
-        role: *role,
-        attribution: inside.then_some(*attribution),
+        id: participant.id,
+        organisation: state.is_named_to(reader, other, seq).then(|| participant.organisation.clone()),
+        role: participant.role_at(seq),
+        attribution: inside.then(|| participant.attribution_at(seq)),
         is_reader: reader == other,
     }
 }
@@ -365,40 +366,6 @@ pub fn room(state: &RoomState, reader: Reader<'_>) -> Disclosed<ShownRoom> {
         coordinator: show_at(state, reader.slot, Slot(0), state.next),
         own: show_at(state, reader.slot, reader.slot, state.next),
     })
-}
-
-/// What an invited organisation sees of a room: nothing of who is in it or what was said.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ShownInvitation {
-    /// Unrelated to the room's id.
-    pub id: InvitationId,
-    /// The coordinator's words.
-    pub title: Arc<str>,
-    /// The coordinator's words.
-    pub terms: Arc<str>,
-    /// The organisation that coordinates.
-    pub coordinator: OrganisationId,
-    /// The part offered.
-    pub role: Role,
-    /// When it was sent.
-    pub invited_at: Timestamp,
-}
-
-/// The open invitations of `organisation` to this room.
-pub fn invitations(state: &RoomState, organisation: &OrganisationId) -> Vec<Disclosed<ShownInvitation>> {
-    let Some(coordinator) = state.participants.first() else { return Vec::new() };
-    let mine = state.invitations.iter().filter(|(_, open)| open.organisation == *organisation);
-    mine.map(|(id, open)| {
-        Disclosed(ShownInvitation {
-            id: *id,
-            title: state.title.clone(),
-            terms: state.terms.clone(),
-            coordinator: coordinator.organisation.clone(),
-            role: open.role,
-            invited_at: open.invited_at,
-        })
-    })
-    .collect()
 }
 
 /// A consent as shown to its source or the coordinator.

@@ -268,7 +268,8 @@ impl Mailboxes {
 #[error("a delivery record contradicts the log")]
 pub struct NotInOrder;
 
-fn may_take_back(event: &Event) -> bool {
+/// Whether an event of this kind can take back what somebody was shown.
+pub fn may_take_back(event: &Event) -> bool {
     match event {
         Event::ParticipantAdmitted { .. }
         | Event::AttributionRaised { .. }

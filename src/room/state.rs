@@ -21,6 +21,8 @@ pub struct Participant {
     pub id: ParticipantId,
     /// Its part, or its last.
     pub role: Role,
+    /// Since when it has played which part, oldest first.
+    pub roles: Vec<(Seq, Role)>,
     /// How it appears to the others.
     pub attribution: Attribution,
     /// Since when it has been here without a break; `None`: it left or was removed.
@@ -33,6 +35,24 @@ pub struct Participant {
     pub consent: Consent,
     /// The entries of its intake report, oldest first.
     pub reports: Vec<Seq>,
+}
+
+impl Participant {
+    pub(super) fn role_at(&self, seq: Seq) -> Role {
+        let before = self.roles.partition_point(|(since, _)| *since <= seq);
+        before.checked_sub(1).map_or(self.role, |last| self.roles[last].1)
+    }
+
+    pub(super) fn attribution_at(&self, seq: Seq) -> Attribution {
+        let since = |from: Option<Seq>| from.is_some_and(|from| from <= seq);
+        if since(self.named_since) {
+            Attribution::Named
+        } else if since(self.visible_since) {
+            Attribution::Pseudonym
+        } else {
+            Attribution::Hidden
+        }
+    }
 }
 
 /// An invitation that waits for its answer.
@@ -399,6 +419,7 @@ impl RoomState {
                         organisation: organisation.clone(),
                         id: *participant,
                         role: *role,
+                        roles: Vec::new(),
                         attribution: Attribution::Hidden,
                         present_since: None,
                         visible_since: None,
@@ -409,6 +430,7 @@ impl RoomState {
                 };
                 let state = &mut self.participants[slot.index()];
                 state.role = *role;
+                state.roles.push((at, *role));
                 state.present_since = state.present_since.or(Some(at));
                 self.raise(slot, *attribution, at);
                 self.refresh_reader(slot, at);
@@ -449,6 +471,7 @@ impl RoomState {
             Event::RoleChanged { organisation, role } => {
                 let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
                 self.participants[slot.index()].role = *role;
+                self.participants[slot.index()].roles.push((at, *role));
                 self.uncover(slot);
                 self.refresh_reader(slot, at);
                 Trace::About(slot)

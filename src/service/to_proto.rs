@@ -113,18 +113,18 @@ pub(super) fn invitation(shown: &Disclosed<ShownInvitation>) -> api::Invitation 
 
 /// An organisation of the register. The caller must be the coordinator.
 pub(super) fn organisation(id: &OrganisationId, known: &Organisation) -> api::Organisation {
-    let Organisation { display_name, registered_at, suspended_at, suspension_reason } = known;
+    let Organisation { display_name, registered_at, suspended } = known;
     api::Organisation {
         organisation_id: id.to_string(),
         display_name: display_name.to_string(),
-        status: match suspended_at {
+        status: match suspended {
             None => api::OrganisationStatus::Active,
             Some(_) => api::OrganisationStatus::Suspended,
         }
         .into(),
         registered_time: Some(time(*registered_at)),
-        suspended_time: suspended_at.map(time),
-        suspension_reason: suspension_reason.as_deref().unwrap_or_default().to_owned(),
+        suspended_time: suspended.as_ref().map(|suspension| time(suspension.at)),
+        suspension_reason: suspended.as_ref().map_or(String::new(), |suspension| suspension.reason.to_string()),
     }
 }
 

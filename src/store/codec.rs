@@ -98,9 +98,15 @@ impl Tip {
     }
 
     /// Packs entries and delivery records into frames, each of one stored value where that is possible, and moves the tip
-    /// behind them. `salt` draws 32 random bytes.
-    pub fn pack<E: Logged>(&mut self, entries: &[E], deliveries: &[Range], salt: impl Fn() -> [u8; 32]) -> Vec<Frame> {
+    /// behind them. `salt` draws 32 random bytes. Each frame comes with the place of its first entry.
+    pub fn pack<E: Logged>(
+        &mut self,
+        entries: &[E],
+        deliveries: &[Range],
+        salt: impl Fn() -> [u8; 32],
+    ) -> Vec<(Seq, Frame)> {
         let mut frames = Vec::new();
+        let mut first = self.next_entry;
         let mut open = pb::Frame::default();
         let mut size = FRAME_OVERHEAD;
         let mut entry_tip = self.entry;
@@ -110,7 +116,8 @@ impl Tip {
             let stored = seal(entry.to_stored(), &salt);
             let length = stored.encoded_len() + 4;
             if size + length > limits::VALUE_BYTES_MAX && !open.entries.is_empty() {
-                frames.push(self.close(std::mem::take(&mut open), entry_tip));
+                frames.push((first, self.close(std::mem::take(&mut open), entry_tip)));
+                first = self.next_entry;
                 open.previous_entry = Bytes::copy_from_slice(&entry_tip);
                 size = FRAME_OVERHEAD;
             }
@@ -123,7 +130,8 @@ impl Tip {
             let bytes = Bytes::from(to_stored::range(delivery).encode_to_vec());
             let length = bytes.len() + 4;
             if size + length > limits::VALUE_BYTES_MAX && !(open.entries.is_empty() && open.deliveries.is_empty()) {
-                frames.push(self.close(std::mem::take(&mut open), entry_tip));
+                frames.push((first, self.close(std::mem::take(&mut open), entry_tip)));
+                first = self.next_entry;
                 open.previous_entry = Bytes::copy_from_slice(&entry_tip);
                 size = FRAME_OVERHEAD;
             }
@@ -131,7 +139,7 @@ impl Tip {
             open.deliveries.push(bytes);
         }
         if !(open.entries.is_empty() && open.deliveries.is_empty()) {
-            frames.push(self.close(open, entry_tip));
+            frames.push((first, self.close(open, entry_tip)));
         }
         frames
     }
@@ -290,6 +298,20 @@ impl Logged for Entry {
 
     fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, What> {
         from_stored::entry(header.0, payload)
+    }
+}
+
+impl<E: Logged> Logged for std::sync::Arc<E> {
+    fn seq(&self) -> Seq {
+        E::seq(self)
+    }
+
+    fn to_stored(&self) -> Unsealed {
+        E::to_stored(self)
+    }
+
+    fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, What> {
+        E::from_stored(header, payload).map(Self::new)
     }
 }
 

@@ -44,7 +44,8 @@ pub struct StoredFrame {
 ///   [`StoreError::Full`], none of them was written and the next commit may work; after any other error the outcome is unknown,
 ///   every later commit fails too, and the process must end.
 /// - One thread commits (`committer`); any thread reads. A reader sees no frame before its commit returned.
-/// - Frames of one room are numbered 0, 1, 2 … and read back in this order, byte for byte.
+/// - Frames of one room are numbered 0, 1, 2 … and read back in this order, byte for byte. To commit another number than the next
+///   one is a bug of the caller: [`StoreError::Failed`], and nothing is written.
 pub trait Store: Send + Sync + 'static {
     /// Writes all frames or none. `now` is the server's clock; it becomes the clock floor of the next start.
     fn commit(&self, frames: &[Frame], now: Timestamp) -> Result<(), StoreError>;

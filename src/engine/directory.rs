@@ -1,0 +1,96 @@
+//! The directory's log. One writer at a time; nothing on the path of a message waits for it.
+//!
+//! Upholds: R4, R8 for organisations and for the opening of rooms.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::load::{LoadError, replay};
+use super::shared::{Shared, salt};
+use super::{Failure, Outcome};
+use crate::room::directory::{Directory, DirectoryCommand, DirectoryEntry};
+use crate::room::event::Request;
+use crate::room::ids::{Actor, OrganisationId, RoomId};
+use crate::room::refusal::Refusal;
+use crate::store::codec::{Opened, Tip};
+use crate::store::committer::{CommitError, Outcome as Committed};
+use crate::store::{Frame, Store, StoreError};
+
+/// The log and its end.
+pub(super) struct DirectoryLog {
+    tip: Tip,
+    directory: Directory,
+    entries: Vec<Arc<DirectoryEntry>>,
+}
+
+impl DirectoryLog {
+    pub(super) fn load(store: &dyn Store, coordinator: OrganisationId) -> Result<Self, LoadError> {
+        let mut directory = Directory::new(coordinator);
+        let mut entries = Vec::new();
+        let tip = replay(store, RoomId::DIRECTORY, |_, opened: Opened<DirectoryEntry>| {
+            opened.entries.iter().for_each(|entry| directory.fold(entry));
+            entries.extend(opened.entries.into_iter().map(Arc::new));
+            Ok(())
+        })?;
+        Ok(Self { tip, directory, entries })
+    }
+
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+/// The entry that this write made before, if it made one.
+fn find(log: &DirectoryLog, caller: &Actor, request: Request) -> Result<Option<Arc<DirectoryEntry>>, Failure> {
+    let Some(seq) = log.directory.find_request(caller, request.id) else { return Ok(None) };
+    let Some(entry) = log.entries.get(seq.0 as usize) else { return Ok(None) };
+    if entry.request.digest == request.digest { Ok(Some(entry.clone())) } else { Err(Refusal::RequestIdReused.into()) }
+}
+
+/// One write of the directory: what it was before, or what `decide` makes of it, durable together with the frames that it brings.
+pub(super) async fn write(
+    shared: &Shared,
+    log: &Mutex<DirectoryLog>,
+    caller: &Actor,
+    request: Request,
+    decide: impl FnOnce(&Directory) -> Result<(DirectoryCommand, Vec<Frame>), Refusal>,
+) -> Result<(Arc<DirectoryEntry>, bool), Failure> {
+    let mut log = log.lock().await;
+    if let Some(entry) = find(&log, caller, request)? {
+        return Ok((entry, false));
+    }
+    let (command, frames) = decide(&log.directory)?;
+    let event = log.directory.decide(caller, command)?;
+    let entry = Arc::new(DirectoryEntry {
+        seq: log.directory.next(),
+        recorded_at: shared.now().max(log.directory.last_recorded_at()),
+        author: caller.clone(),
+        request,
+        event,
+    });
+    let mut tip = log.tip;
+    let packed = tip.pack(std::slice::from_ref(&entry), &[], salt);
+    let frames = packed.into_iter().map(|(_, frame)| frame).chain(frames).collect();
+    committed(shared.committer.submit(frames).await.await)?;
+    log.tip = tip;
+    log.directory.fold(&entry);
+    log.entries.push(entry.clone());
+    shared.set_directory(log.directory.clone());
+    Ok((entry, true))
+}
+
+type Done = Result<Result<(), CommitError>, tokio::sync::oneshot::error::RecvError>;
+
+fn committed(done: Done) -> Result<(), Failure> {
+    match done {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(CommitError { source: StoreError::Full { .. }, .. })) => Err(Failure::StoreFull),
+        Ok(Err(CommitError { outcome: Committed::NothingWritten, .. })) => {
+            Err(Failure::StoreFailed { outcome: Outcome::NothingWritten })
+        }
+        Ok(Err(CommitError { outcome: Committed::Unknown, .. })) | Err(_) => {
+            Err(Failure::StoreFailed { outcome: Outcome::Unknown })
+        }
+    }
+}

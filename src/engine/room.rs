@@ -1,0 +1,818 @@
+//! One open room. One question: in what order do things happen in it?
+//!
+//! A single task owns the room's state, which runs ahead of the disk: while one commit is under way, the next is decided. Whatever
+//! leaves (answers, refusals, deliveries) waits until everything that it depends on is durable:
+//!
+//! 1. decide, fold: the state knows it;
+//! 2. seal: entries and the delivery records of live readers become frames;
+//! 3. durable: the commit has returned. Nothing below may run for an entry that is not on disk (R4);
+//! 4. purge: what the commit took back leaves every queue (R6);
+//! 5. publish: queues are filled, answers leave.
+//!
+//! Upholds: R4, R6, R8, R9.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::load::{LoadError, Mark, Place, load, read_again};
+use super::outbox::{Outbox, Queued, Subscription};
+use super::shared::{Admission, Shared};
+use super::{Batch, Delivery, Failure, Outcome, Receiver, ShownReports, Written};
+use crate::limits;
+use crate::room::consent::Name;
+use crate::room::decide::{decide, expired};
+use crate::room::disclose::{Disclosure, Reader, disclose, is_visible, report, reports};
+use crate::room::event::{Command, Entry, Event, Request};
+use crate::room::ids::{Actor, Index, RoomId, Seq, Timestamp};
+use crate::room::mailbox::{Item, Mailboxes, Range, may_take_back};
+use crate::room::refusal::Refusal;
+use crate::room::state::{RoomState, fold};
+use crate::store::codec::Tip;
+use crate::store::committer::{self, CommitError};
+use crate::store::{StoreError, committer::Outcome as Committed};
+
+type Answer<T> = oneshot::Sender<Result<T, Failure>>;
+type Reply = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+pub(super) type Question = Box<dyn FnOnce(Result<(&RoomState, Timestamp), Failure>) -> Reply + Send>;
+
+/// What is asked of a room from outside.
+pub(super) enum Job {
+    Write {
+        caller: Actor,
+        request: Option<Request>,
+        command: Command,
+        answer: Answer<Option<Written>>,
+        admission: Option<Admission>,
+    },
+    Ask(Question),
+    Reports {
+        caller: Actor,
+        of: Option<Name>,
+        answer: Answer<ShownReports>,
+    },
+    Page {
+        page: Page,
+    },
+    Subscribe {
+        receiver: Receiver,
+        after: Index,
+        answer: Answer<Subscription>,
+    },
+}
+
+/// A page of a mailbox that somebody waits for.
+pub(super) struct Page {
+    pub(super) receiver: Receiver,
+    pub(super) after: Index,
+    pub(super) max: usize,
+    pub(super) bytes_max: usize,
+    pub(super) answer: Answer<Batch>,
+}
+
+/// What a room's own streams and readers tell it.
+pub(super) enum Internal {
+    Space(u64),
+    Unsubscribe(u64),
+    Fetched { why: Fetch, entries: Result<Vec<Arc<Entry>>, LoadError> },
+}
+
+/// Why entries were read again.
+pub(super) enum Fetch {
+    Subscriber { id: u64, upto: Index },
+    Page { page: Page, upto: Index },
+}
+
+struct Subscriber {
+    receiver: Receiver,
+    outbox: Arc<Outbox>,
+    /// The first index that is not in its queue.
+    next: Index,
+    is_fetching: bool,
+}
+
+/// A commit that is under way.
+struct Flight {
+    done: oneshot::Receiver<Result<(), CommitError>>,
+    /// Answers that wait for it.
+    replies: Vec<Reply>,
+    pages: Vec<Page>,
+    takes_back: bool,
+    changes_listing: bool,
+}
+
+pub(super) struct Room {
+    shared: Arc<Shared>,
+    id: RoomId,
+    jobs: mpsc::Receiver<Job>,
+    /// Withdrawals and the like, which wait for nobody's posts.
+    urgent: mpsc::Receiver<Job>,
+    internal: mpsc::UnboundedReceiver<Internal>,
+    tell: mpsc::UnboundedSender<Internal>,
+
+    state: RoomState,
+    mailboxes: Mailboxes,
+    tip: Tip,
+    marks: Vec<Mark>,
+    /// The last entries, in order, pending ones included.
+    recent: VecDeque<Arc<Entry>>,
+    recent_bytes: usize,
+
+    /// Decided, not sealed.
+    pending: Vec<Arc<Entry>>,
+    replies: Vec<Reply>,
+    pages: Vec<Page>,
+    /// Whether what is decided and not sealed takes something back: until it is durable, nothing else is rendered (R4).
+    pending_narrows: bool,
+    /// Somebody could be given more than its mailbox has.
+    wants_advance: bool,
+    flight: Option<Flight>,
+
+    subscribers: BTreeMap<u64, Subscriber>,
+    next_subscriber: u64,
+    /// It does not verify: nothing of it is shown any more.
+    is_damaged: bool,
+}
+
+/// How long a room stays open with nobody there.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The handles by which a room is reached.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) urgent: mpsc::Sender<Job>,
+}
+
+impl Room {
+    /// Loads a room and runs it until it idles out. Jobs wait meanwhile.
+    pub(super) fn open(shared: Arc<Shared>, id: RoomId) -> Handle {
+        let (jobs_sender, jobs) = mpsc::channel(limits::ROOM_JOBS_MAX);
+        let (urgent_sender, urgent) = mpsc::channel(limits::ROOM_JOBS_MAX);
+        let (tell, internal) = mpsc::unbounded_channel();
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move {
+            let mut room = Self {
+                shared,
+                id,
+                jobs,
+                urgent,
+                internal,
+                tell,
+                state: RoomState::default(),
+                mailboxes: Mailboxes::default(),
+                tip: Tip::start(id),
+                marks: Vec::new(),
+                recent: VecDeque::new(),
+                recent_bytes: 0,
+                pending: Vec::new(),
+                replies: Vec::new(),
+                pages: Vec::new(),
+                pending_narrows: false,
+                wants_advance: false,
+                flight: None,
+                subscribers: BTreeMap::new(),
+                next_subscriber: 0,
+                is_damaged: false,
+            };
+            room.reload().await;
+            room.run().await;
+        });
+        Handle { jobs: jobs_sender, urgent: urgent_sender }
+    }
+
+    async fn reload(&mut self) {
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let loaded = tokio::task::spawn_blocking(move || load(&*store, id)).await;
+        self.recent.clear();
+        self.recent_bytes = 0;
+        match loaded {
+            Ok(Ok(loaded)) => {
+                self.state = loaded.state;
+                self.mailboxes = loaded.mailboxes;
+                self.tip = loaded.tip;
+                self.marks = loaded.marks;
+            }
+            Ok(Err(error)) => self.quarantine(&error.to_string()),
+            Err(_) => self.quarantine("reading it panicked"),
+        }
+    }
+
+    fn quarantine(&mut self, why: &str) {
+        tracing::error!(room.id = %self.id, why, "room does not verify and is served no more; `samverkan inspect` shows where");
+        self.is_damaged = true;
+        self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::Damaged));
+        self.subscribers.clear();
+        self.pages.drain(..).for_each(|page| drop(page.answer.send(Err(Failure::Damaged))));
+    }
+
+    async fn run(&mut self) {
+        loop {
+            let expiry = self.until_expiry();
+            let may_take = self.pending.len() < limits::ROOM_JOBS_MAX;
+            tokio::select! {
+                biased;
+                // A commit that is under way is waited for, also when the server stops.
+                done = landing(&mut self.flight) => self.landed(done).await,
+                Some(job) = self.urgent.recv() => self.take(job),
+                Some(told) = self.internal.recv() => self.told(told),
+                Some(job) = self.jobs.recv(), if may_take => {
+                    self.take(job);
+                    while self.pending.len() < limits::ROOM_JOBS_MAX {
+                        let Ok(job) = self.jobs.try_recv() else { break };
+                        self.take(job);
+                    }
+                }
+                () = self.shared.stopping.cancelled(), if self.flight.is_none() => {}
+                () = tokio::time::sleep(expiry.unwrap_or(IDLE)) => {
+                    self.end_expired();
+                    if self.is_idle() && self.shared.forget(self.id, || self.is_unasked()) {
+                        return;
+                    }
+                }
+            }
+            while self.flight.is_none() && !self.is_damaged && (self.wants_advance || !self.pending.is_empty()) {
+                self.seal().await;
+            }
+            if self.shared.stopping.is_cancelled() && self.flight.is_none() {
+                self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::ShuttingDown));
+                return;
+            }
+        }
+    }
+
+    /// Nothing waits, and nobody holds a handle to make something wait.
+    fn is_unasked(&self) -> bool {
+        let unasked = |lane: &mpsc::Receiver<Job>| lane.is_empty() && lane.sender_strong_count() <= 1;
+        unasked(&self.jobs) && unasked(&self.urgent)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.subscribers.is_empty() && self.flight.is_none() && self.pending.is_empty() && self.internal.is_empty()
+    }
+
+    fn until_expiry(&self) -> Option<Duration> {
+        let left = self.state.next_expiry()?.0 - self.now().0;
+        Some(Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(IDLE))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.now().max(self.state.last_recorded_at())
+    }
+
+    // 1. Decide, fold.
+
+    fn take(&mut self, job: Job) {
+        if self.is_damaged {
+            return refuse(job, &Failure::Damaged);
+        }
+        if self.shared.stopping.is_cancelled() {
+            return refuse(job, &Failure::ShuttingDown);
+        }
+        match job {
+            Job::Write { caller, request, command, answer, admission } => {
+                let result = self.write(&caller, request, command);
+                self.answer(move |durable| {
+                    let _ = answer.send(durable.and(result));
+                    drop(admission);
+                });
+            }
+            Job::Ask(question) => {
+                self.end_expired();
+                let reply = question(Ok((&self.state, self.now())));
+                self.answer(reply);
+            }
+            Job::Reports { caller, of, answer } => {
+                let result = self.reports(&caller, of.as_ref());
+                self.answer(move |durable| drop(answer.send(durable.and(result))));
+            }
+            Job::Page { page } => {
+                self.end_expired();
+                self.wants_advance = true;
+                self.pages.push(page);
+            }
+            Job::Subscribe { receiver, after, answer } => {
+                self.end_expired();
+                let result = self.subscribe(receiver, after);
+                self.answer(move |durable| drop(answer.send(durable.and(result))));
+            }
+        }
+    }
+
+    /// Answers once everything that is in the state now is durable.
+    fn answer(&mut self, reply: impl FnOnce(Result<(), Failure>) + Send + 'static) {
+        match &mut self.flight {
+            _ if !self.pending.is_empty() => self.replies.push(Box::new(reply)),
+            Some(flight) => flight.replies.push(Box::new(reply)),
+            None => reply(Ok(())),
+        }
+    }
+
+    fn end_expired(&mut self) {
+        let now = self.now();
+        for event in expired(&self.state, now) {
+            self.append(None, None, event, now);
+        }
+    }
+
+    fn write(
+        &mut self,
+        caller: &Actor,
+        request: Option<Request>,
+        command: Command,
+    ) -> Result<Option<Written>, Failure> {
+        if let Some(request) = request
+            && let Some(written) = self.find(caller, request)?
+        {
+            return Ok(Some(written));
+        }
+        self.end_expired();
+        let now = self.now();
+        let invited = match &command {
+            Command::Invite { organisation, .. } => Some(organisation.clone()),
+            _ => None,
+        };
+        let events = decide(&self.state, caller, command, now)?;
+        if let Some(organisation) = invited {
+            self.shared.directory().known(&organisation)?;
+        }
+        let mut request = request;
+        let written = events.first().map(|event| Written { recorded_at: now, event: event.clone() });
+        for event in events {
+            self.append(Some(caller), request.take(), event, now);
+        }
+        Ok(written)
+    }
+
+    /// The write that this request made before, if it made one (R8).
+    fn find(&mut self, caller: &Actor, request: Request) -> Result<Option<Written>, Failure> {
+        let candidates: Vec<Seq> = self.state.find_request(caller, request.id).collect();
+        for seq in candidates {
+            let entry = self.entry(seq)?;
+            let Some(found) = entry.request.filter(|found| found.id == request.id) else { continue };
+            if entry.author.as_ref() != Some(caller) {
+                continue;
+            }
+            if found.digest != request.digest {
+                return Err(Refusal::RequestIdReused.into());
+            }
+            return Ok(Some(Written { recorded_at: entry.recorded_at, event: entry.event.clone() }));
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, author: Option<&Actor>, request: Option<Request>, event: Event, now: Timestamp) {
+        let entry = Entry { seq: self.state.next(), recorded_at: now, author: author.cloned(), request, event };
+        fold(&mut self.state, &entry);
+        self.mailboxes.follow(&self.state, &entry);
+        let entry = Arc::new(entry);
+        self.recent_bytes += entry_bytes(&entry);
+        self.recent.push_back(entry.clone());
+        self.pending_narrows |= may_take_back(&entry.event);
+        self.pending.push(entry);
+        self.wants_advance = true;
+    }
+
+    fn entry(&mut self, seq: Seq) -> Result<Arc<Entry>, Failure> {
+        if let Some(entry) = self.recent_entry(seq) {
+            return Ok(entry);
+        }
+        let place = [self.place(seq)];
+        let entries = read_again(&*self.shared.store, self.id, &place, 1).map_err(|error| self.unreadable(&error))?;
+        entries.into_iter().find(|entry| entry.seq == seq).ok_or(Failure::Damaged)
+    }
+
+    fn recent_entry(&self, seq: Seq) -> Option<Arc<Entry>> {
+        let first = self.recent.front()?.seq;
+        let at = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
+        self.recent.get(at).cloned()
+    }
+
+    /// The frame that holds this entry, which is durable.
+    fn place(&self, seq: Seq) -> Place {
+        let number = self.marks.partition_point(|mark| mark.first_entry <= seq).saturating_sub(1);
+        Place { number: number as u64, mark: self.marks[number] }
+    }
+
+    fn unreadable(&mut self, error: &LoadError) -> Failure {
+        match error {
+            LoadError::Damaged(damage) => self.quarantine(&damage.to_string()),
+            LoadError::Store(error) => self.quarantine(&error.to_string()),
+        }
+        Failure::Damaged
+    }
+
+    fn reports(&mut self, caller: &Actor, of: Option<&Name>) -> Result<ShownReports, Failure> {
+        let reader = Reader::new(&self.state, caller)?;
+        let (participant, versions) = reports(&self.state, reader, of)?;
+        let mut shown = Vec::with_capacity(versions.len());
+        for seq in versions {
+            let entry = self.entry(seq)?;
+            let reader = Reader::new(&self.state, caller)?;
+            shown.extend(report(&self.state, reader, &entry).map(|report| (entry.recorded_at, report)));
+        }
+        Ok((participant, shown))
+    }
+
+    fn subscribe(&mut self, receiver: Receiver, after: Index) -> Result<Subscription, Failure> {
+        Reader::new(&self.state, &receiver.actor)?;
+        if after > self.last(&receiver.actor) {
+            return Err(Refusal::IndexPastEnd.into());
+        }
+        let outbox = Arc::new(Outbox::new(after));
+        let id = self.next_subscriber;
+        self.next_subscriber += 1;
+        let next = Index(after.0 + 1);
+        self.subscribers.insert(id, Subscriber { receiver, outbox: outbox.clone(), next, is_fetching: false });
+        self.wants_advance = true;
+        Ok(Subscription { id, outbox, room: self.tell.clone() })
+    }
+
+    fn last(&self, actor: &Actor) -> Index {
+        self.mailboxes.get(actor).map_or(Index(0), |mailbox| mailbox.last())
+    }
+
+    // 2. Seal.
+
+    async fn seal(&mut self) {
+        self.wants_advance = false;
+        self.pending_narrows = false;
+        let now = self.now();
+        let ranges = self.advance(now);
+        let entries = std::mem::take(&mut self.pending);
+        let takes_back = entries.iter().any(|entry| may_take_back(&entry.event));
+        let changes_listing = entries.iter().any(|entry| changes_listing(&entry.event));
+        let replies = std::mem::take(&mut self.replies);
+        let pages = std::mem::take(&mut self.pages);
+        let mut flight = Flight { done: oneshot::channel().1, replies, pages, takes_back, changes_listing };
+        if entries.is_empty() && ranges.is_empty() {
+            return self.publish(flight);
+        }
+        let packed = self.tip.pack(&entries, &ranges, super::shared::salt);
+        self.marks
+            .extend(packed.iter().map(|(first_entry, frame)| Mark { first_entry: *first_entry, digest: frame.digest }));
+        let frames = packed.into_iter().map(|(_, frame)| frame).collect();
+        flight.done = self.shared.committer.submit(frames).await;
+        self.flight = Some(flight);
+    }
+
+    /// Gives every live reader, and every page that waits, its next indexes.
+    fn advance(&mut self, now: Timestamp) -> Vec<Range> {
+        let live = self.subscribers.values().filter(|subscriber| {
+            !subscriber.is_fetching
+                && subscriber.next.0 == self.last(&subscriber.receiver.actor).0 + 1
+                && subscriber.outbox.has_space()
+        });
+        let live: Vec<Receiver> = live.map(|subscriber| subscriber.receiver.clone()).collect();
+        let mut ranges = Vec::new();
+        for receiver in live {
+            ranges.extend(self.advance_one(&receiver, limits::CATCH_UP_DELIVERIES, now));
+        }
+        for at in 0..self.pages.len() {
+            let Page { receiver, after, max, .. } = &self.pages[at];
+            let last = self.last(&receiver.actor);
+            let more = (*max as u64).saturating_sub(last.0.saturating_sub(after.0));
+            if *after <= last && more > 0 {
+                let receiver = receiver.clone();
+                ranges.extend(self.advance_one(&receiver, more as usize, now));
+            }
+        }
+        ranges
+    }
+
+    fn advance_one(&mut self, receiver: &Receiver, max: usize, now: Timestamp) -> Option<Range> {
+        let reader = Reader::new(&self.state, &receiver.actor).ok()?;
+        self.mailboxes.advance(&self.state, reader, &receiver.actor, receiver.certificate, now, max)
+    }
+
+    // 3. Durable.
+
+    async fn landed(&mut self, done: Result<Result<(), CommitError>, oneshot::error::RecvError>) {
+        let Some(flight) = self.flight.take() else { return };
+        match done {
+            Ok(Ok(())) => self.publish(flight),
+            Ok(Err(error)) => self.failed(flight, &error).await,
+            Err(_) => {
+                let source = StoreError::Failed("the committer is gone".to_owned());
+                self.failed(flight, &CommitError { outcome: Committed::Unknown, source }).await;
+            }
+        }
+    }
+
+    /// The commit was not made: what was decided on top of it is void.
+    async fn failed(&mut self, flight: Flight, error: &CommitError) {
+        let nothing = error.outcome == committer::Outcome::NothingWritten;
+        let failure = match &error.source {
+            StoreError::Full { .. } => Failure::StoreFull,
+            StoreError::Damaged(_) | StoreError::Failed(_) if nothing => {
+                Failure::StoreFailed { outcome: Outcome::NothingWritten }
+            }
+            StoreError::Damaged(_) | StoreError::Failed(_) => Failure::StoreFailed { outcome: Outcome::Unknown },
+        };
+        // What was decided after the commit was never given to the store.
+        let later = match failure {
+            Failure::StoreFailed { .. } => Failure::StoreFailed { outcome: Outcome::NothingWritten },
+            _ => failure.clone(),
+        };
+        flight.replies.into_iter().for_each(|reply| reply(Err(failure.clone())));
+        flight.pages.into_iter().for_each(|page| drop(page.answer.send(Err(failure.clone()))));
+        std::mem::take(&mut self.replies).into_iter().for_each(|reply| reply(Err(later.clone())));
+        std::mem::take(&mut self.pages).into_iter().for_each(|page| drop(page.answer.send(Err(later.clone()))));
+        self.pending.clear();
+        self.wants_advance = false;
+        if failure == Failure::StoreFull {
+            self.reload().await;
+        } else {
+            self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(later.clone()));
+            self.subscribers.clear();
+        }
+    }
+
+    // 4. and 5. Purge, publish.
+
+    fn publish(&mut self, flight: Flight) {
+        if flight.takes_back {
+            self.purge();
+        }
+        if flight.changes_listing {
+            self.shared.list(self.id, &self.state);
+        }
+        self.forget_old();
+        for subscriber in self.subscribers.values() {
+            subscriber.outbox.note_last(self.last(&subscriber.receiver.actor));
+        }
+        let ids: Vec<u64> = self.subscribers.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.pump(id));
+        flight.pages.into_iter().for_each(|page| self.turn(page));
+        flight.replies.into_iter().for_each(|reply| reply(Ok(())));
+    }
+
+    fn purge(&mut self) {
+        let now = self.now();
+        let state = &self.state;
+        self.subscribers.retain(|_, subscriber| {
+            let actor = &subscriber.receiver.actor;
+            match Reader::new(state, actor) {
+                Ok(reader) => {
+                    subscriber.outbox.purge(|seq| is_visible(state, reader.slot(), actor, seq, now));
+                    true
+                }
+                Err(refusal) => {
+                    subscriber.outbox.close(refusal.into());
+                    false
+                }
+            }
+        });
+    }
+
+    fn forget_old(&mut self) {
+        let durable = self.pending.first().map_or(self.state.next(), |entry| entry.seq);
+        while self.recent_bytes > limits::RECENT_BYTES_MAX {
+            match self.recent.front() {
+                Some(oldest) if oldest.seq < durable => {
+                    self.recent_bytes -= entry_bytes(oldest);
+                    self.recent.pop_front();
+                }
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    /// Fills a subscriber's queue with what its mailbox has for it. Only while no commit is under way: everything in mailboxes is
+    /// durable then.
+    fn pump(&mut self, id: u64) {
+        loop {
+            let Some(subscriber) = self.subscribers.get(&id) else { return };
+            if self.pending_narrows || subscriber.is_fetching || !subscriber.outbox.has_space() {
+                return;
+            }
+            let last = self.last(&subscriber.receiver.actor);
+            let (receiver, first) = (subscriber.receiver.clone(), subscriber.next);
+            if first > last {
+                let mailbox = self.mailboxes.get(&receiver.actor);
+                let is_behind = mailbox.is_none_or(|mailbox| mailbox.is_behind(self.state.next()));
+                self.wants_advance |= is_behind && Reader::new(&self.state, &receiver.actor).is_ok();
+                return;
+            }
+            let upto = Index(last.0.min(first.0 + FETCH_MAX - 1));
+            let missing = self.missing(&receiver, first, upto);
+            if missing.is_empty() {
+                self.fill(id, upto, &HashMap::new());
+            } else {
+                if let Some(subscriber) = self.subscribers.get_mut(&id) {
+                    subscriber.is_fetching = true;
+                }
+                return self.fetch(missing, Fetch::Subscriber { id, upto });
+            }
+        }
+    }
+
+    fn fill(&mut self, id: u64, upto: Index, fetched: &HashMap<Seq, Arc<Entry>>) {
+        let Some(subscriber) = self.subscribers.get(&id) else { return };
+        let items = self.render(&subscriber.receiver, subscriber.next, upto, fetched, limits::OUTBOX_BYTES_MAX);
+        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+            match items {
+                Ok(items) => {
+                    subscriber.next = Index(subscriber.next.0 + items.len() as u64);
+                    subscriber.outbox.push(items);
+                }
+                Err(failure) => {
+                    subscriber.outbox.close(failure);
+                    self.subscribers.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Where the entries stand that these deliveries show and that are not at hand.
+    fn missing(&self, receiver: &Receiver, first: Index, last: Index) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        let (Some(mailbox), Ok(reader)) =
+            (self.mailboxes.get(&receiver.actor), Reader::new(&self.state, &receiver.actor))
+        else {
+            return places;
+        };
+        let now = self.now();
+        for index in first.0..=last.0 {
+            let Some(Item::Entry(seq)) = mailbox.item(Index(index)) else { continue };
+            if self.recent_entry(seq).is_some() || !is_visible(&self.state, reader.slot(), &receiver.actor, seq, now) {
+                continue;
+            }
+            let place = self.place(seq);
+            if places.last().is_none_or(|before| before.number != place.number) {
+                places.push(place);
+            }
+        }
+        places
+    }
+
+    fn render(
+        &self,
+        receiver: &Receiver,
+        first: Index,
+        last: Index,
+        fetched: &HashMap<Seq, Arc<Entry>>,
+        bytes_max: usize,
+    ) -> Result<Vec<Queued>, Failure> {
+        let reader = Reader::new(&self.state, &receiver.actor)?;
+        let Some(mailbox) = self.mailboxes.get(&receiver.actor) else { return Ok(Vec::new()) };
+        let now = self.now();
+        let mut items: Vec<Queued> = Vec::new();
+        let mut bytes = 0;
+        for index in first.0..=last.0 {
+            let item = match mailbox.item(Index(index)) {
+                None => break,
+                Some(Item::Notice(notice)) => Queued { entry: None, delivery: Delivery::Notice(notice.clone()) },
+                Some(Item::Entry(seq)) => {
+                    let withdrawn = Queued { entry: None, delivery: Delivery::Withdrawn };
+                    if !is_visible(&self.state, reader.slot(), &receiver.actor, seq, now) {
+                        withdrawn
+                    } else {
+                        let entry = self.recent_entry(seq).or_else(|| fetched.get(&seq).cloned());
+                        let Some(entry) = entry else { break };
+                        match disclose(&self.state, reader, &entry, now) {
+                            Disclosure::Show(shown) => Queued { entry: Some(seq), delivery: Delivery::Shown(shown) },
+                            Disclosure::Withhold => withdrawn,
+                        }
+                    }
+                }
+            };
+            bytes += item.bytes();
+            if bytes > bytes_max && !items.is_empty() {
+                break;
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    /// Answers a page, or reads what it needs first.
+    fn turn(&mut self, page: Page) {
+        let last = self.last(&page.receiver.actor);
+        if page.after > last {
+            let failure = match Reader::new(&self.state, &page.receiver.actor) {
+                Ok(_) => Refusal::IndexPastEnd,
+                Err(refusal) => refusal,
+            };
+            return drop(page.answer.send(Err(failure.into())));
+        }
+        let first = Index(page.after.0 + 1);
+        let upto = Index(last.0.min(page.after.0 + page.max as u64));
+        let missing = self.missing(&page.receiver, first, upto);
+        if self.pending_narrows {
+            self.pages.push(page);
+        } else if missing.is_empty() {
+            self.show(page, upto, &HashMap::new());
+        } else {
+            self.fetch(missing, Fetch::Page { page, upto });
+        }
+    }
+
+    fn show(&mut self, page: Page, upto: Index, fetched: &HashMap<Seq, Arc<Entry>>) {
+        let first = Index(page.after.0 + 1);
+        let items = self.render(&page.receiver, first, upto, fetched, page.bytes_max);
+        let batch =
+            items.map(|items| Batch { first, deliveries: items.into_iter().map(|item| item.delivery).collect() });
+        let _ = page.answer.send(batch);
+    }
+
+    fn fetch(&self, places: Vec<Place>, why: Fetch) {
+        let (store, id, tell) = (self.shared.store.clone(), self.id, self.tell.clone());
+        tokio::task::spawn_blocking(move || {
+            let entries = read_again(&*store, id, &places, FETCH_BYTES_MAX);
+            let _ = tell.send(Internal::Fetched { why, entries });
+        });
+    }
+
+    fn told(&mut self, told: Internal) {
+        match told {
+            Internal::Space(id) if self.flight.is_none() => self.pump(id),
+            Internal::Space(_) => self.wants_advance = true,
+            Internal::Unsubscribe(id) => drop(self.subscribers.remove(&id)),
+            Internal::Fetched { why, entries } => {
+                let fetched = match entries {
+                    Ok(entries) => entries.into_iter().map(|entry| (entry.seq, entry)).collect(),
+                    Err(error) => {
+                        let failure = self.unreadable(&error);
+                        if let Fetch::Page { page, .. } = why {
+                            let _ = page.answer.send(Err(failure));
+                        }
+                        return;
+                    }
+                };
+                // What takes something back and isn't durable yet must not show: whoever waits is served after it.
+                let must_wait = self.pending_narrows || self.flight.as_ref().is_some_and(|flight| flight.takes_back);
+                match why {
+                    Fetch::Page { page, .. } if must_wait => {
+                        self.pages.push(page);
+                        self.wants_advance = true;
+                    }
+                    Fetch::Page { page, upto } => self.show(page, upto, &fetched),
+                    Fetch::Subscriber { id, upto } => {
+                        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+                            subscriber.is_fetching = false;
+                        }
+                        if !must_wait {
+                            self.fill(id, upto, &fetched);
+                        }
+                        if self.flight.is_none() {
+                            self.pump(id);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Deliveries that are read for one subscriber at a time.
+const FETCH_MAX: u64 = 256;
+
+/// Bytes of frames that are read for one subscriber or page at a time.
+const FETCH_BYTES_MAX: usize = 1024 * 1024;
+
+async fn landing(flight: &mut Option<Flight>) -> Result<Result<(), CommitError>, oneshot::error::RecvError> {
+    match flight {
+        Some(flight) => (&mut flight.done).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn entry_bytes(entry: &Entry) -> usize {
+    256 + match &entry.event {
+        Event::MessagePosted { message, .. } => message.text.len(),
+        _ => 0,
+    }
+}
+
+fn changes_listing(event: &Event) -> bool {
+    match event {
+        Event::RoomOpened { .. }
+        | Event::ParticipantAdmitted { .. }
+        | Event::OrganisationInvited { .. }
+        | Event::InvitationDeclined { .. }
+        | Event::ParticipantLeft { .. }
+        | Event::ParticipantRemoved { .. }
+        | Event::RoleChanged { .. }
+        | Event::RoomClosed
+        | Event::RoomReopened => true,
+        Event::AttributionRaised { .. }
+        | Event::ConsentGiven { .. }
+        | Event::ConsentWithdrawn { .. }
+        | Event::ConsentExpired { .. }
+        | Event::ReportFiled { .. }
+        | Event::MessagePosted { .. } => false,
+    }
+}
+
+fn refuse(job: Job, failure: &Failure) {
+    match job {
+        Job::Write { answer, .. } => drop(answer.send(Err(failure.clone()))),
+        Job::Ask(question) => question(Err(failure.clone()))(Err(failure.clone())),
+        Job::Reports { answer, .. } => drop(answer.send(Err(failure.clone()))),
+        Job::Page { page } => drop(page.answer.send(Err(failure.clone()))),
+        Job::Subscribe { answer, .. } => drop(answer.send(Err(failure.clone()))),
+    }
+}

@@ -1,0 +1,102 @@
+//! What is shown of a room to who has not opened it: the line in a participant's list of rooms, the stub that an invited
+//! organisation gets.
+//!
+//! Upholds: R7 (an invited organisation learns nothing of who is in the room or what was said).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Disclosed;
+use crate::room::ids::{InvitationId, OrganisationId, Timestamp};
+use crate::room::state::{Invitation, RoomState, Status};
+use crate::room::words::Role;
+
+/// What of a room is kept in memory while nobody uses it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listing {
+    title: Arc<str>,
+    terms: Arc<str>,
+    status: Status,
+    opened_at: Timestamp,
+    coordinator: OrganisationId,
+    present: BTreeMap<OrganisationId, Role>,
+    invitations: BTreeMap<InvitationId, Invitation>,
+}
+
+/// A room in a participant's list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownListing {
+    /// The coordinator's words.
+    pub title: Arc<str>,
+    /// Whether it takes messages.
+    pub status: Status,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// The reader's own part.
+    pub role: Role,
+}
+
+/// What an invited organisation sees of a room: nothing of who is in it or what was said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownInvitation {
+    /// Unrelated to the room's id.
+    pub id: InvitationId,
+    /// The coordinator's words.
+    pub title: Arc<str>,
+    /// The coordinator's words.
+    pub terms: Arc<str>,
+    /// The organisation that coordinates.
+    pub coordinator: OrganisationId,
+    /// The part offered.
+    pub role: Role,
+    /// When it was sent.
+    pub invited_at: Timestamp,
+}
+
+impl Listing {
+    /// The listing of a room that has been opened; nothing for one that hasn't.
+    pub fn of(state: &RoomState) -> Option<Self> {
+        let (_, coordinator) = state.participants().next()?;
+        let present = state.participants().filter(|(_, participant)| participant.present_since.is_some());
+        let (title, terms) = state.title_and_terms();
+        Some(Self {
+            title: title.clone(),
+            terms: terms.clone(),
+            status: state.status(),
+            opened_at: state.opened_at(),
+            coordinator: coordinator.organisation.clone(),
+            present: present.map(|(_, p)| (p.organisation.clone(), p.role)).collect(),
+            invitations: state.invitations().clone(),
+        })
+    }
+
+    /// Who is in it or invited to it: for the server's own use.
+    pub fn concerned(&self) -> impl Iterator<Item = &OrganisationId> {
+        self.present.keys().chain(self.invitations.values().map(|invitation| &invitation.organisation))
+    }
+
+    /// The invitations that wait for an answer: for the server's own use.
+    pub fn open_invitations(&self) -> impl Iterator<Item = (InvitationId, &OrganisationId)> {
+        self.invitations.iter().map(|(id, invitation)| (*id, &invitation.organisation))
+    }
+
+    /// The room as a participant's list shows it; nothing to who isn't in it.
+    pub fn shown_to(&self, organisation: &OrganisationId) -> Option<Disclosed<ShownListing>> {
+        let role = *self.present.get(organisation)?;
+        let (title, status, opened_at) = (self.title.clone(), self.status, self.opened_at);
+        Some(Disclosed(ShownListing { title, status, opened_at, role }))
+    }
+
+    /// One invitation as the invited organisation sees it; nothing to anybody else.
+    pub fn invitation(&self, organisation: &OrganisationId, id: InvitationId) -> Option<Disclosed<ShownInvitation>> {
+        let invitation = self.invitations.get(&id).filter(|open| open.organisation == *organisation)?;
+        Some(Disclosed(ShownInvitation {
+            id,
+            title: self.title.clone(),
+            terms: self.terms.clone(),
+            coordinator: self.coordinator.clone(),
+            role: invitation.role,
+            invited_at: invitation.invited_at,
+        }))
+    }
+}

@@ -1,0 +1,373 @@
+//! May this directory be served? Makes a new store, or opens one and refuses it unless everything agrees.
+//!
+//! | file | whose | what |
+//! |---|---|---|
+//! | `format` | ours | product, format number, store id; its presence means that the store was completely made |
+//! | `format.new` | ours | a store is being made; nothing was acknowledged yet, so a leftover is wiped |
+//! | `high-water` | ours | how far the store has come, see `high_water` |
+//! | `db`, `conf`, `blobs/`, `snap.*` | sled's | `blobs/` stays empty: sled never syncs what lies there |
+//!
+//! Leans on: `format`, `high_water`, `keys`, `position`. Upholds: R1. Tested by `sled::tests`.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+use uuid::Uuid;
+
+use super::format::{FORMAT, Format, Identity};
+use super::high_water::{self, HighWater};
+use super::keys::{self, Found, Meta, Walk};
+use super::position::Position;
+use super::{SledOptions, Trouble, guarded};
+use crate::room::ids::RoomId;
+
+const FORMAT_FILE: &str = "format";
+const CREATING_FILE: &str = "format.new";
+const HIGH_WATER_FILE: &str = "high-water";
+pub(super) const DB_FILE: &str = "db";
+
+/// sled's own lock can outlive a closed database by an instant; ours is held by then, so nobody else is meant.
+const SLED_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a directory is not served as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Made by a later version.
+    #[error(
+        "the store in {dir} has format {found}, this version reads format {FORMAT}: use the version that wrote it, or a later one"
+    )]
+    Newer {
+        /// Where.
+        dir: PathBuf,
+        /// Its format number.
+        found: u32,
+    },
+    /// Not a store of ours, or files of two stores.
+    #[error("{dir} is not one store of ours: {found}; give an empty directory, or the store's own")]
+    Foreign {
+        /// Where.
+        dir: PathBuf,
+        /// What speaks against it.
+        found: String,
+    },
+    /// sled has come back with less than was acknowledged, or an older copy lies there.
+    #[error(
+        "the store in {dir} ends at commit {found}, but it once had {high_water}: acknowledged messages are missing; \
+         keep the directory, restore a backup that is not older, or ask for help"
+    )]
+    Behind {
+        /// Where.
+        dir: PathBuf,
+        /// The last commit that sled has.
+        found: u64,
+        /// The last commit that the high-water file remembers; there may have been later ones.
+        high_water: u64,
+    },
+    /// What lies there contradicts itself.
+    #[error("the store in {dir} is damaged: {found}; keep the directory and restore a backup")]
+    Damaged {
+        /// Where.
+        dir: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// Another process has it, or this one has opened it twice.
+    #[error("the store in {0} is in use by another process: stop that one first")]
+    Locked(PathBuf),
+    /// The directory can't be used.
+    #[error("{what} {path}: {source}; check that it exists, is writable, and that the disk has space")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// An open store, checked.
+pub(super) struct Opened {
+    pub(super) db: sled::Db,
+    /// Held for as long as the store is open.
+    pub(super) lock: File,
+    pub(super) high_water: HighWater,
+    pub(super) secret: [u8; 32],
+    pub(super) position: Position,
+    /// The number of frames of each room that has one.
+    pub(super) rooms: BTreeMap<RoomId, u64>,
+}
+
+fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| OpenError::Io { what, path: path.to_owned(), source }
+}
+
+fn damaged(dir: &Path, found: impl Into<String>) -> OpenError {
+    OpenError::Damaged { dir: dir.to_owned(), found: found.into() }
+}
+
+fn foreign(dir: &Path, found: impl Into<String>) -> OpenError {
+    OpenError::Foreign { dir: dir.to_owned(), found: found.into() }
+}
+
+/// Opens the store in `dir`, or makes one if `dir` is empty or missing.
+pub(super) fn open(dir: &Path, options: &SledOptions, syncs: bool) -> Result<Opened, OpenError> {
+    make_directory(dir)?;
+    let lock = lock(dir)?;
+    let (format, db) = match read_format(dir)? {
+        Some(format) => (format, open_existing(dir, options, syncs)?),
+        None => create(dir, options, syncs)?,
+    };
+    let secret = identity(dir, &db, format)?;
+    let position = position(dir, &db, format.store)?;
+    let rooms = count_frames(dir, &db, &position)?;
+
+    // What recovery wrote must not be what the next power cut takes.
+    let db_file = dir.join(DB_FILE);
+    File::open(&db_file).and_then(|file| file.sync_all()).map_err(failed("syncing", &db_file))?;
+    sync_directory(dir)?;
+
+    let path = dir.join(HIGH_WATER_FILE);
+    let witness = read_witness(dir, format.store)?;
+    let high_water =
+        HighWater::open(&path, witness, &position, syncs).map_err(failed("writing the high-water file", &path))?;
+    Ok(Opened { db, lock, high_water, secret, position, rooms })
+}
+
+/// Makes the directory and its missing parents with mode 0700, each durable in its own parent.
+fn make_directory(dir: &Path) -> Result<(), OpenError> {
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    for path in missing.into_iter().rev() {
+        DirBuilder::new().mode(0o700).create(path).map_err(failed("making the directory", path))?;
+        if let Some(parent) = path.parent() {
+            sync_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_directory(dir: &Path) -> Result<(), OpenError> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(failed("syncing the directory", dir))
+}
+
+/// Takes our own lock on the directory itself, before anything in it is looked at: sled's comes only after it has begun to write.
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let file = File::open(dir).map_err(failed("opening the directory", dir))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(dir.to_owned())),
+        Err(error) => Err(failed("locking the directory", dir)(error.into())),
+    }
+}
+
+/// The format of the store in `dir`; `None` if a store may be made there.
+fn read_format(dir: &Path) -> Result<Option<Format>, OpenError> {
+    let path = dir.join(FORMAT_FILE);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("reading", &path)(error)),
+    };
+    let format = str::from_utf8(&text).ok().and_then(Format::parse);
+    match format {
+        Some(format) if format.number == FORMAT => Ok(Some(format)),
+        Some(format) if format.number > FORMAT => Err(OpenError::Newer { dir: dir.to_owned(), found: format.number }),
+        Some(_) | None => Err(foreign(dir, "its `format` file is not one that this product writes")),
+    }
+}
+
+/// Removes files of `dir` whose name passes.
+fn remove_files(dir: &Path, passes: impl Fn(&str) -> bool) -> Result<(), OpenError> {
+    for entry in list(dir)? {
+        if entry.file_name().to_str().is_some_and(&passes) {
+            let path = entry.path();
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.map_err(failed("removing the leftover", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn list(dir: &Path) -> Result<Vec<std::fs::DirEntry>, OpenError> {
+    std::fs::read_dir(dir).and_then(Iterator::collect).map_err(failed("listing", dir))
+}
+
+/// Makes a store in `dir`, which has no `format` file.
+fn create(dir: &Path, options: &SledOptions, syncs: bool) -> Result<(Format, sled::Db), OpenError> {
+    let creating = dir.join(CREATING_FILE);
+    if creating.exists() {
+        tracing::info!(dir = %dir.display(), "making a store was interrupted, beginning again");
+        let ours =
+            |name: &str| matches!(name, DB_FILE | "conf" | "blobs" | HIGH_WATER_FILE) || name.starts_with("snap.");
+        remove_files(dir, ours)?;
+    }
+    for entry in list(dir)? {
+        let name = entry.file_name();
+        if name != "lost+found" && name != CREATING_FILE {
+            return Err(foreign(dir, format!("it holds {name:?} and no `format` file")));
+        }
+    }
+
+    let format = Format { number: FORMAT, store: Uuid::new_v4() };
+    std::fs::write(&creating, format.to_text()).map_err(failed("writing", &creating))?;
+    File::open(&creating).and_then(|file| file.sync_all()).map_err(failed("syncing", &creating))?;
+    sync_directory(dir)?;
+
+    let mut secret = [0; 32];
+    rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| failed("drawing random bytes for", dir)(error.into()))?;
+    let db = open_sled(dir, options, syncs)?;
+    let mut batch = sled::Batch::default();
+    batch.insert(&Meta::Identity.key(), Identity { format, secret }.encode());
+    batch.insert(&Meta::Position.key(), Position::default().encode().to_vec());
+    guarded(|| db.apply_batch(batch).and_then(|()| db.flush())).map_err(|trouble| trouble_at(dir, trouble))?;
+    for name in [DB_FILE, "conf"] {
+        let path = dir.join(name);
+        File::open(&path).and_then(|file| file.sync_all()).map_err(failed("syncing", &path))?;
+    }
+    let high_water = dir.join(HIGH_WATER_FILE);
+    high_water::create(&high_water, format.store).map_err(failed("making", &high_water))?;
+    sync_directory(dir)?;
+
+    std::fs::rename(&creating, dir.join(FORMAT_FILE)).map_err(failed("renaming", &creating))?;
+    sync_directory(dir)?;
+    tracing::info!(dir = %dir.display(), store = %format.store, "made a new store");
+    Ok((format, db))
+}
+
+fn open_existing(dir: &Path, options: &SledOptions, syncs: bool) -> Result<sled::Db, OpenError> {
+    // sled would make a new one in its place.
+    if !dir.join(DB_FILE).exists() {
+        return Err(damaged(dir, "its `db` file is missing"));
+    }
+    // A snapshot that sled was writing when it was killed: sled takes it for the newest and refuses to open. It is renamed only
+    // when complete, and the old one is removed after that, so nothing is lost.
+    remove_files(dir, |name| name.starts_with("snap.") && name.ends_with(".generating"))?;
+    open_sled(dir, options, syncs)
+}
+
+fn open_sled(dir: &Path, options: &SledOptions, syncs: bool) -> Result<sled::Db, OpenError> {
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(options.cache_mib.saturating_mul(1024 * 1024))
+        // Not for durability: this thread is sled's garbage collector as well. Its own fsync would hide a missing one of ours.
+        .flush_every_ms(syncs.then_some(500));
+    let begun = Instant::now();
+    loop {
+        match guarded(|| config.open()) {
+            Ok(db) => return Ok(db),
+            Err(Trouble::Sled(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+                if begun.elapsed() > SLED_LOCK_PATIENCE {
+                    return Err(OpenError::Locked(dir.to_owned()));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(trouble) => return Err(trouble_at(dir, trouble)),
+        }
+    }
+}
+
+fn trouble_at(dir: &Path, trouble: Trouble) -> OpenError {
+    match trouble {
+        Trouble::Sled(sled::Error::Io(source))
+            if matches!(
+                source.kind(),
+                ErrorKind::PermissionDenied
+                    | ErrorKind::ReadOnlyFilesystem
+                    | ErrorKind::StorageFull
+                    | ErrorKind::QuotaExceeded
+            ) =>
+        {
+            OpenError::Io { what: "opening the database in", path: dir.to_owned(), source }
+        }
+        other => damaged(dir, other.to_string()),
+    }
+}
+
+fn get(dir: &Path, db: &sled::Db, meta: Meta) -> Result<Option<sled::IVec>, OpenError> {
+    guarded(|| db.get(meta.key())).map_err(|trouble| trouble_at(dir, trouble))
+}
+
+/// Checks that sled holds the store that the `format` file names, and gives its secret.
+fn identity(dir: &Path, db: &sled::Db, format: Format) -> Result<[u8; 32], OpenError> {
+    let Some(bytes) = get(dir, db, Meta::Identity)? else {
+        let high_water = read_witness(dir, format.store)?.position.commit;
+        return Err(match high_water {
+            0 => damaged(dir, "the database is empty"),
+            _ => OpenError::Behind { dir: dir.to_owned(), found: 0, high_water },
+        });
+    };
+    let Some(identity) = Identity::decode(&bytes) else {
+        return Err(damaged(dir, "the database does not say whose it is"));
+    };
+    if identity.format != format {
+        let found = format!("`format` names store {}, the database is of {}", format.store, identity.format.store);
+        return Err(foreign(dir, found));
+    }
+    Ok(identity.secret)
+}
+
+fn read_witness(dir: &Path, store: Uuid) -> Result<high_water::Witness, OpenError> {
+    let path = dir.join(HIGH_WATER_FILE);
+    match high_water::read(&path) {
+        Ok(Some(witness)) if witness.store == store => Ok(witness),
+        Ok(Some(witness)) => {
+            Err(foreign(dir, format!("`high-water` is of store {}, the rest of {store}", witness.store)))
+        }
+        Ok(None) => Err(damaged(dir, "no part of its `high-water` file is whole")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(dir, "its `high-water` file is missing")),
+        Err(error) => Err(failed("reading", &path)(error)),
+    }
+}
+
+/// The position that sled holds, unless the high-water file knows better.
+fn position(dir: &Path, db: &sled::Db, store: Uuid) -> Result<Position, OpenError> {
+    let bytes = get(dir, db, Meta::Position)?;
+    let Some(position) = bytes.as_deref().and_then(Position::decode) else {
+        return Err(damaged(dir, "the database does not say how far it has come"));
+    };
+    let seen = read_witness(dir, store)?.position;
+    if position.commit < seen.commit {
+        return Err(OpenError::Behind { dir: dir.to_owned(), found: position.commit, high_water: seen.commit });
+    }
+    if position.commit == seen.commit && position != seen {
+        return Err(damaged(dir, format!("commit {} is another than the high-water file remembers", seen.commit)));
+    }
+    if position.frames < seen.frames || position.clock_floor < seen.clock_floor {
+        return Err(damaged(
+            dir,
+            format!("commit {} holds less than commit {} before it", position.commit, seen.commit),
+        ));
+    }
+    Ok(position)
+}
+
+/// Walks over all keys: every frame of every room must be there with all its parts, and all of them together as many as committed.
+fn count_frames(dir: &Path, db: &sled::Db, position: &Position) -> Result<BTreeMap<RoomId, u64>, OpenError> {
+    let mut rooms = BTreeMap::new();
+    let mut walk = Walk::default();
+    let mut scan = db.iter();
+    while let Some((key, value)) = guarded(|| scan.next().transpose()).map_err(|trouble| trouble_at(dir, trouble))? {
+        match keys::parse(&key) {
+            Found::Frame(frame) => {
+                if walk.step(frame, &value).map_err(|gap| damaged(dir, gap))? {
+                    *rooms.entry(frame.room).or_insert(0) += 1;
+                }
+            }
+            Found::Snapshot | Found::Meta => {}
+            Found::Unknown => return Err(damaged(dir, "the database holds a key that format 1 does not have")),
+        }
+    }
+    walk.end().map_err(|gap| damaged(dir, gap))?;
+    let found: u64 = rooms.values().sum();
+    if found != position.frames {
+        return Err(damaged(dir, format!("{found} frames are there, {} were committed", position.frames)));
+    }
+    Ok(rooms)
+}
