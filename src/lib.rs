@@ -78,6 +78,8 @@
 //! combination and random histories.
 
 pub mod api;
+pub mod cli;
+pub mod client;
 pub mod engine;
 pub mod identity;
 pub mod limits;

@@ -180,3 +180,6 @@ pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes of entries that an open room keeps at hand for its live readers.
 pub const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Connections of the coordinator, whose whole staff is in every room.
+pub const COORDINATOR_CONNECTIONS_MAX: usize = 512;

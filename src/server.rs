@@ -8,7 +8,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,10 +23,8 @@ use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
+use crate::store::committer::Clock;
 use crate::store::sled::{OpenError, SledOptions, SledStore};
-
-/// What a room is called that a report opens.
-pub const DEFAULT_TITLE: &str = "Reported incident";
 
 /// What holds in a room that is opened without terms of its own.
 pub const DEFAULT_TERMS: &str = "\
@@ -36,6 +33,15 @@ What you share goes to others only as your sharing consent says, and you can wit
 what others have received by then, they have received. \
 Handle what you receive by its TLP label, use it to deal with this incident, and do not try to find out who is behind a pseudonym. \
 Leaving the room withdraws nothing.";
+
+/// The title of a room that a report opens. Invited organisations see it, so it tells nothing.
+pub const REPORTED_TITLE: &str = "Reported incident";
+
+/// Microseconds since 1970, by the system's clock; a clock before 1970 reads as 1970, and the store's floor stands above it.
+pub fn system_clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
 
 /// What a server needs to know. Plain values; where they come from is the command line's business.
 #[derive(Debug, Clone)]
@@ -56,8 +62,6 @@ pub struct Config {
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
     pub reserve_mib: u64,
-    /// Title of rooms that a report opens, such as [`DEFAULT_TITLE`]: neutral, since invited organisations see it.
-    pub title: Arc<str>,
     /// Terms of rooms that are opened without any, and of those that a report opens; such as [`DEFAULT_TERMS`].
     pub terms: Arc<str>,
     /// How many connections.
@@ -83,7 +87,7 @@ pub enum StartError {
     Open(#[from] OpenError),
     /// The store was opened, and its content can't be served.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Store(#[from] LoadError),
     /// The address can't be listened on.
     #[error("listening on {address}: {source}; is another server running there?")]
     Listen {
@@ -114,6 +118,11 @@ pub struct Running {
 impl Server {
     /// Opens the store and starts to serve, on the current tokio runtime. When it returns, clients can connect.
     pub async fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_at(config, Arc::new(system_clock)).await
+    }
+
+    /// As [`Server::start`], with a clock of the caller's.
+    pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartError> {
         let trust_domain: TrustDomain = config
             .trust_domain
             .parse()
@@ -129,9 +138,12 @@ impl Server {
         let options = SledOptions { reserve_mib: config.reserve_mib, ..SledOptions::default() };
         let store = tokio::task::spawn_blocking(move || SledStore::open(&directory, options));
         let store = store.await.map_err(io::Error::other)??;
-        let settings =
-            Settings { coordinator: config.coordinator.clone(), title: config.title, terms: config.terms.clone() };
-        let engine = Engine::start(Arc::new(store), Arc::new(clock), settings).await?;
+        let settings = Settings {
+            coordinator: config.coordinator.clone(),
+            title: REPORTED_TITLE.into(),
+            terms: config.terms.clone(),
+        };
+        let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
         let stopping = CancellationToken::new();
         let acceptor = Acceptor::new(listener, tls, config.connections);
@@ -152,11 +164,6 @@ impl Server {
         );
         Ok(Running { address, engine, connections, serving, stopping, served })
     }
-}
-
-fn clock() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 impl Running {
@@ -199,7 +206,7 @@ impl Running {
         tracing::info!("stopped");
     }
 
-    async fn has_ended_within(&mut self, time: Duration) -> bool {
+    async fn has_ended_within(&mut self, time: std::time::Duration) -> bool {
         self.served.is_finished() || tokio::time::timeout(time, &mut self.served).await.is_ok()
     }
 }

@@ -151,22 +151,37 @@ impl Consent {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// Whether `change` could let anybody see more. Who may only narrow may not make such a change.
-    pub fn is_widened_by(&self, change: &ConsentChange, attribution: Attribution) -> bool {
+    /// Whether `change` could let anybody see more. Who may only narrow may not make such a change. `bind` tells who is shown to
+    /// the source under a name. It depends on nothing that the source can't see.
+    pub fn is_widened_by(
+        &self,
+        change: &ConsentChange,
+        attribution: Attribution,
+        bind: impl Fn(&Name) -> Option<Slot>,
+    ) -> bool {
         let wider = |new: Sharing, old: Sharing| new > old.max(Sharing::No);
-        change.cells.iter().any(|&(material, audience, new)| wider(new, self.cell(material, audience).sharing))
-            || change.named.iter().any(|(name, material, new)| {
-                let old = self.named.iter().filter(|named| named.name == *name);
-                let old = old.filter_map(|named| named.sharing[*material as usize]).max();
-                match new {
-                    Sharing::NotAnswered => old.is_some(),
-                    Sharing::No | Sharing::Relay | Sharing::Direct => wider(*new, old.unwrap_or(Sharing::No)),
+        change.cells.iter().any(|&(material, audience, new)| {
+            let old = self.cell(material, audience).sharing;
+            // The same answer again covers who has joined since, unless it covers them anyway.
+            let again = new == old && new > Sharing::No && self.newcomers[audience as usize] != Answer::Yes;
+            again || wider(new, old)
+        }) || change.named.iter().any(|(name, material, new)| {
+            let bound = bind(name);
+            let same = |named: &&Named| named.name == *name || bound.is_some() && named.bound == bound;
+            let answered = |named: &Named| named.sharing[*material as usize];
+            let old = self.named.iter().filter(same).filter_map(answered).min();
+            // What was said under a name that nobody was shown by caps others, too; now that it is shown, that ends.
+            let lifts = |named: &Named| named.name == *name && named.bound.is_none() && answered(named).is_some();
+            match new {
+                Sharing::NotAnswered => old.is_some(),
+                Sharing::No | Sharing::Relay | Sharing::Direct => {
+                    wider(*new, old.unwrap_or(Sharing::No)) || bound.is_some() && self.named.iter().any(lifts)
                 }
-            })
-            || change
-                .newcomers
-                .iter()
-                .any(|&(audience, new)| new == Answer::Yes && self.newcomers[audience as usize] != Answer::Yes)
+            }
+        }) || change
+            .newcomers
+            .iter()
+            .any(|&(audience, new)| new == Answer::Yes && self.newcomers[audience as usize] != Answer::Yes)
             || change.attribution.is_some_and(|new| new > attribution)
             || change.police.is_some_and(|new| {
                 new == PoliceAnswer::CoordinatorMayForward && self.police != PoliceAnswer::CoordinatorMayForward
@@ -187,10 +202,20 @@ impl Consent {
     ) {
         self.version += 1;
         for &(material, audience, sharing) in &change.cells {
-            self.cells[material as usize][audience as usize] = Cell { sharing, covered: in_class(audience) };
+            let cell = &mut self.cells[material as usize][audience as usize];
+            // Narrowing an answer covers nobody whom it did not cover.
+            if sharing >= cell.sharing {
+                cell.covered = in_class(audience);
+            }
+            cell.sharing = sharing;
         }
         for (name, material, sharing) in &change.named {
-            self.set_named(name, bind(name), *material, *sharing);
+            let bound = bind(name);
+            // The newest answer under a name replaces what was said under it while nobody was shown by it.
+            for named in self.named.iter_mut().filter(|named| named.bound.is_none() && named.name == *name) {
+                named.sharing[*material as usize] = None;
+            }
+            self.set_named(name, bound, *material, *sharing);
         }
         self.named.retain(|named| named.sharing != [None; 3]);
         for &(audience, answer) in &change.newcomers {
@@ -211,10 +236,6 @@ impl Consent {
             Sharing::NotAnswered => None,
             Sharing::No | Sharing::Relay | Sharing::Direct => Some(sharing),
         };
-        // The newest answer under a name replaces what was said under it while nobody was shown by it.
-        for named in self.named.iter_mut().filter(|named| named.bound.is_none() && named.name == *name) {
-            named.sharing[material as usize] = None;
-        }
         // The same organisation may be known by its id and, from before, by its participant id: one organisation, one answer.
         let same = |named: &Named| named.bound == bound && (bound.is_some() || named.name == *name);
         match self.named.iter_mut().find(|named| same(named)) {
@@ -257,6 +278,7 @@ impl Consent {
             }
         }
         match scope {
+            // What was said under this name while nobody was shown by it still caps the others: a withdrawal opens nothing.
             Scope::Named(name) => {
                 for material in Material::ALL {
                     self.set_named(name, bound, material, Sharing::No);

@@ -3,6 +3,7 @@
 //! Leans on: `state`. Upholds: R8 (with the engine's lookup of request ids, which comes first), and the checks of
 //! participation, role and domain in this order. Tested by `tests/scenarios` and beside each rule.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::consent::{Consent, ConsentChange, ExpiryChange, Name, Scope, Slot};
@@ -103,7 +104,9 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
             if expected_version.is_some_and(|expected| expected != found) {
                 return Err(Refusal::ConsentVersionMoved { found });
             }
-            if state.status == Status::Closed && participant.consent.is_widened_by(&change, participant.attribution) {
+            if state.status == Status::Closed
+                && participant.consent.is_widened_by(&change, participant.attribution, |name| state.bind(me, name))
+            {
                 return Err(Refusal::RoomClosed);
             }
             give(state, caller, Some(me), change, now)
@@ -255,7 +258,9 @@ fn give(
     if direct && attribution == Attribution::Hidden {
         return Err(Refusal::HiddenCannotShareDirectly);
     }
-    if caller.kind == ActorKind::Service && consent.is_widened_by(&change, before) {
+    if caller.kind == ActorKind::Service
+        && consent.is_widened_by(&change, before, |name| me.and_then(|me| state.bind(me, name)))
+    {
         return Err(Refusal::PersonRequired);
     }
     if matches!(change.expiry, ExpiryChange::At(at) if at <= now) {
@@ -264,16 +269,16 @@ fn give(
             rule: "must lie in the future; to end consent now, withdraw it",
         });
     }
-    let named_max = consent.named.len() + change.named.len();
-    if named_max > limits::NAMED_MAX {
+    let names = consent.named.iter().map(|named| &named.name).chain(change.named.iter().map(|(name, _, _)| name));
+    if names.collect::<BTreeSet<_>>().len() > limits::NAMED_MAX {
         return Err(Refusal::LimitReached { what: "organisations named in one consent", max: limits::NAMED_MAX });
     }
     for (name, _, _) in &change.named {
         let own = *name == Name::Organisation(organisation.clone());
-        if own || me.is_some_and(|me| state.resolve(me, name).is_some_and(|slot| slot == me)) {
+        if own || me.is_some_and(|me| state.bind(me, name) == Some(me)) {
             return Err(Refusal::Invalid { field: "named", rule: "must not be your own organisation" });
         }
-        if me.is_some_and(|me| state.resolve(me, name).is_some_and(RoomState::is_coordinator)) {
+        if me.is_some_and(|me| state.bind(me, name).is_some_and(RoomState::is_coordinator)) {
             return Err(Refusal::Invalid {
                 field: "named",
                 rule: "must not be the coordinator, who sees everything that is posted in the room",

@@ -231,6 +231,7 @@ pub fn is_visible(state: &RoomState, reader: Slot, actor: &Actor, seq: Seq, now:
         }
         Trace::Private(participant) => coordinator || reader == *participant && present_since <= seq,
         Trace::CoordinatorOnly => coordinator,
+        Trace::Nobody => false,
         Trace::Everybody => present_since <= seq,
     }
 }

@@ -53,6 +53,16 @@ impl Participant {
             Attribution::Hidden
         }
     }
+
+    /// Whether this is one of the names under which the others are shown it.
+    fn is_shown_as(&self, name: &Name) -> bool {
+        match (self.attribution, name) {
+            (Attribution::Hidden, _) => false,
+            (Attribution::Pseudonym | Attribution::Named, Name::Participant(id)) => *id == self.id,
+            (Attribution::Pseudonym, Name::Organisation(_)) => false,
+            (Attribution::Named, Name::Organisation(organisation)) => *organisation == self.organisation,
+        }
+    }
 }
 
 /// An invitation that waits for its answer.
@@ -85,6 +95,8 @@ pub(super) enum Trace {
     Private(Slot),
     /// Something that only the coordinator is told.
     CoordinatorOnly,
+    /// Something that nobody is told: it changed nothing.
+    Nobody,
     /// Something that all are told.
     Everybody,
 }
@@ -96,6 +108,15 @@ pub(super) enum Narrowed {
     Recipients(Slots),
     /// To these persons (TLP:RED), and its author.
     Red { author: Option<Actor>, actors: Vec<Actor> },
+}
+
+/// Whom a participant has been shown, for good.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Known {
+    /// By participant id.
+    by_id: Slots,
+    /// By organisation id.
+    by_name: Slots,
 }
 
 /// Whether a room takes messages.
@@ -127,6 +148,8 @@ pub struct RoomState {
     messages: HashMap<MessageId, Seq>,
     /// Fingerprints of (actor, request id): where to look for the write that used it.
     requests: BTreeSet<(u64, Seq)>,
+    /// By participant: whom it has been shown.
+    known: Vec<Known>,
     /// `[source][reader][material]`: since when `direct` has held without a break.
     ok_since: Vec<Vec<[Seq; 3]>>,
     /// The earliest expiry of a consent.
@@ -149,6 +172,7 @@ impl Default for RoomState {
             traces: Vec::new(),
             messages: HashMap::new(),
             requests: BTreeSet::new(),
+            known: Vec::new(),
             ok_since: Vec::new(),
             next_expiry: None,
         }
@@ -271,6 +295,29 @@ impl RoomState {
         slot.filter(|&slot| self.can_see(caller, slot))
     }
 
+    /// The participant that `source` is shown under this name, or was: a name stays with its organisation.
+    pub(super) fn bind(&self, source: Slot, name: &Name) -> Option<Slot> {
+        let known = &self.known[source.index()];
+        match name {
+            Name::Organisation(organisation) => self.slot(organisation).filter(|&slot| known.by_name.contains(slot)),
+            Name::Participant(id) => self.by_participant.get(id).copied().filter(|&slot| known.by_id.contains(slot)),
+        }
+    }
+
+    /// Notes who is shown to whom from now on, after `slot` came or let more of itself be known.
+    fn introduce(&mut self, slot: Slot) {
+        for other in (0..self.participants.len() as u16).map(Slot) {
+            for (reader, shown) in [(slot, other), (other, slot)] {
+                if self.is_present(reader) && self.can_see(reader, shown) {
+                    self.known[reader.index()].by_id.insert(shown);
+                    if self.is_named_to(reader, shown, self.next) {
+                        self.known[reader.index()].by_name.insert(shown);
+                    }
+                }
+            }
+        }
+    }
+
     fn is_in(&self, slot: Slot, audience: Audience) -> bool {
         self.is_present(slot) && self.participant(slot).role.audience() == Some(audience)
     }
@@ -280,8 +327,13 @@ impl RoomState {
         let consent = &self.participant(source).consent;
         let o = self.participant(reader);
         let bound = consent.named.iter().find(|named| named.bound == Some(reader));
+        let unbound = |may_be: &dyn Fn(&Name) -> bool, at_most| {
+            let caps = consent.named.iter().filter(|named| named.bound.is_none() && may_be(&named.name));
+            caps.filter_map(|named| named.sharing[material as usize]).fold(at_most, Sharing::min)
+        };
         if let Some(sharing) = bound.and_then(|named| named.sharing[material as usize]) {
-            return sharing;
+            // What was said under its name before the source was shown that this is its name still narrows.
+            return unbound(&|name| o.is_shown_as(name), sharing);
         }
         let Some(audience) = o.role.audience() else { return Sharing::No };
         let cell = consent.cell(material, audience);
@@ -289,15 +341,7 @@ impl RoomState {
             return Sharing::No;
         }
         // A name that nobody was shown under may be anybody's whose organisation id the source isn't shown, and is its owner's.
-        let may_be = |name: &Name| {
-            o.attribution != Attribution::Named
-                || match name {
-                    Name::Organisation(organisation) => *organisation == o.organisation,
-                    Name::Participant(participant) => *participant == o.id,
-                }
-        };
-        let unbound = consent.named.iter().filter(|named| named.bound.is_none() && may_be(&named.name));
-        unbound.filter_map(|named| named.sharing[material as usize]).fold(cell.sharing, Sharing::min)
+        unbound(&|name| o.attribution != Attribution::Named || o.is_shown_as(name), cell.sharing)
     }
 
     /// Since when `reader` may have seen what `source` shares directly, without a break until now.
@@ -351,7 +395,7 @@ impl RoomState {
 
     fn end_consent(&mut self, source: Slot, scope: &Scope, at: Seq) {
         let bound = match scope {
-            Scope::Named(name) => self.resolve(source, name),
+            Scope::Named(name) => self.bind(source, name),
             Scope::All | Scope::Material(_) | Scope::Audience(_) => None,
         };
         let mut consent = std::mem::take(&mut self.participants[source.index()].consent);
@@ -377,6 +421,7 @@ impl RoomState {
         self.by_organisation.insert(participant.organisation.clone(), slot);
         self.by_participant.insert(participant.id, slot);
         self.participants.push(participant);
+        self.known.push(Known::default());
         self.ok_since.iter_mut().for_each(|row| row.push([BROKEN; 3]));
         self.ok_since.push(vec![[BROKEN; 3]; self.participants.len()]);
         slot
@@ -433,13 +478,15 @@ impl RoomState {
                 state.roles.push((at, *role));
                 state.present_since = state.present_since.or(Some(at));
                 self.raise(slot, *attribution, at);
+                self.introduce(slot);
                 self.refresh_reader(slot, at);
                 self.refresh_source(slot, at);
                 Trace::About(slot)
             }
             Event::AttributionRaised { organisation, attribution } => {
-                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.raise(slot, *attribution, at);
+                self.introduce(slot);
                 self.refresh_reader(slot, at);
                 self.refresh_source(slot, at);
                 Trace::About(slot)
@@ -462,14 +509,17 @@ impl RoomState {
             }
             Event::ParticipantLeft { organisation } | Event::ParticipantRemoved { organisation, reason: _ } => {
                 self.invitations.retain(|_, invitation| invitation.organisation != *organisation);
-                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                // Who was only invited, or has left already, does not leave again before everybody's eyes.
+                let Some(slot) = known(self, organisation).filter(|&slot| self.is_present(slot)) else {
+                    return Trace::Nobody;
+                };
                 self.participants[slot.index()].present_since = None;
                 self.uncover(slot);
                 self.refresh_reader(slot, at);
                 Trace::About(slot)
             }
             Event::RoleChanged { organisation, role } => {
-                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.participants[slot.index()].role = *role;
                 self.participants[slot.index()].roles.push((at, *role));
                 self.uncover(slot);
@@ -477,35 +527,35 @@ impl RoomState {
                 Trace::About(slot)
             }
             Event::ConsentGiven { organisation, change } => {
-                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 let mut consent = std::mem::take(&mut self.participants[slot.index()].consent);
                 let in_class = |audience| {
                     let others = self.participants().map(|(other, _)| other).filter(|&other| other != slot);
                     others.filter(|&other| self.is_in(other, audience)).collect()
                 };
-                consent.give(change, in_class, |name| self.resolve(slot, name));
+                consent.give(change, in_class, |name| self.bind(slot, name));
                 self.participants[slot.index()].consent = consent;
                 self.find_next_expiry();
                 self.refresh_source(slot, at);
                 Trace::Private(slot)
             }
             Event::ConsentWithdrawn { organisation, scope } => {
-                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.end_consent(slot, scope, at);
                 Trace::Private(slot)
             }
             // The end itself came with the time of this entry, or of one before it (`end_expired`).
             Event::ConsentExpired { organisation } => match known(self, organisation) {
                 Some(slot) => Trace::Private(slot),
-                None => Trace::CoordinatorOnly,
+                None => Trace::Nobody,
             },
             Event::ReportFiled { organisation, report: _ } => {
-                let Some(slot) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.participants[slot.index()].reports.push(at);
                 Trace::Private(slot)
             }
             Event::MessagePosted { organisation, message } => {
-                let Some(source) = known(self, organisation) else { return Trace::CoordinatorOnly };
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
                 self.messages.insert(message.id, at);
                 Trace::Message {
                     source,

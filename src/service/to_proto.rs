@@ -124,7 +124,7 @@ pub(super) fn organisation(id: &OrganisationId, known: &Organisation) -> api::Or
         .into(),
         registered_time: Some(time(*registered_at)),
         suspended_time: suspended.as_ref().map(|suspension| time(suspension.at)),
-        suspension_reason: suspended.as_ref().map_or(String::new(), |suspension| suspension.reason.to_string()),
+        suspension_reason: suspended.as_ref().map(|suspension| suspension.reason.to_string()).unwrap_or_default(),
     }
 }
 

@@ -378,9 +378,9 @@ async fn a_client_that_hangs_up_or_does_not_trust_us_is_told_apart() {
 async fn a_silent_socket_is_closed() {
     let limits = ConnectionLimits { handshake_time: Duration::from_millis(50), ..ConnectionLimits::default() };
     let mut server = Server::start(limits).await;
-    assert_eq!(raw(&server, &[]).await, []);
+    assert!(raw(&server, &[]).await.is_empty());
     assert_eq!(server.refused().await, Refused::TimedOut);
-    assert_eq!(raw(&server, &[22, 3, 1]).await, []);
+    assert!(raw(&server, &[22, 3, 1]).await.is_empty());
     assert_eq!(server.refused().await, Refused::TimedOut);
 }
 

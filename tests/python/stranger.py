@@ -6,7 +6,7 @@ exchange what consent allows and not a byte more. Prints one line per step; the 
     pip install -r tests/python/requirements.txt
     python tests/python/stranger.py --server 127.0.0.1:7443 --certificates certs/dev
 
-CERTIFICATES holds `ca.pem` and, per actor, `ACTOR/certificate.pem` and `ACTOR/key.pem`. Actors must be persons (`user`).
+CERTIFICATES holds `ca/ca.pem` and, per actor, `ACTOR/certificate.pem` and `ACTOR/key.pem`, as `samverkan dev` makes them. Actors must be persons (`user`).
 """
 
 import argparse
@@ -61,7 +61,7 @@ class Actor:
 
         certificates = self.arguments.certificates
         credentials = grpc.ssl_channel_credentials(
-            root_certificates=(certificates / "ca.pem").read_bytes(),
+            root_certificates=(certificates / "ca" / "ca.pem").read_bytes(),
             private_key=(certificates / self.actor / "key.pem").read_bytes(),
             certificate_chain=(certificates / self.actor / "certificate.pem").read_bytes(),
         )
@@ -461,15 +461,15 @@ def main():
     parser.add_argument("--server", required=True, help="host:port")
     parser.add_argument("--server-name", help="the name in the server's certificate, if it is not the host")
     parser.add_argument("--certificates", required=True, type=pathlib.Path, help="directory of ca.pem and one directory per actor")
-    parser.add_argument("--coordinator", default="cert-se", help="actor of the coordinator [%(default)s]")
-    parser.add_argument("--reporter", default="region-a", help="actor of the first affected organisation [%(default)s]")
-    parser.add_argument("--reporter-organisation", help="its organisation id [as the actor]")
-    parser.add_argument("--invited", default="region-b", help="actor of the second affected organisation [%(default)s]")
-    parser.add_argument("--invited-organisation", help="its organisation id [as the actor]")
+    parser.add_argument("--coordinator", default="cert-se/user-anna", help="actor of the coordinator [%(default)s]")
+    parser.add_argument("--reporter", default="region-a/user-astrid", help="actor of the first affected organisation [%(default)s]")
+    parser.add_argument("--reporter-organisation", help="its organisation id [the first part of the actor]")
+    parser.add_argument("--invited", default="region-b/user-bengt", help="actor of the second affected organisation [%(default)s]")
+    parser.add_argument("--invited-organisation", help="its organisation id [the first part of the actor]")
     parser.add_argument("--proto", default=ROOT / "proto", type=pathlib.Path, help="our .proto files [%(default)s]")
     arguments = parser.parse_args()
-    arguments.reporter_organisation = arguments.reporter_organisation or arguments.reporter
-    arguments.invited_organisation = arguments.invited_organisation or arguments.invited
+    arguments.reporter_organisation = arguments.reporter_organisation or arguments.reporter.split("/")[0]
+    arguments.invited_organisation = arguments.invited_organisation or arguments.invited.split("/")[0]
 
     with tempfile.TemporaryDirectory() as stubs:
         try:

@@ -1,0 +1,288 @@
+//! What do programs get? One JSON object for each thing, with stable lower-case keys; what is empty or unset is `null`.
+//!
+//! Times are RFC 3339 in UTC. Tested below and by `tests/it`.
+
+use serde_json::{Map, Value, json};
+
+use super::words::word;
+use crate::client::{Time, pb, time_text};
+
+/// A time, or null.
+pub(crate) fn time(time: Option<&Time>) -> Value {
+    time.map_or(Value::Null, |time| time_text(time).into())
+}
+
+/// A text, or null if it is empty.
+pub(crate) fn text(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { text.into() }
+}
+
+pub(crate) fn participant(participant: Option<&pb::Participant>) -> Value {
+    let Some(participant) = participant else { return Value::Null };
+    json!({
+        "participant_id": participant.participant_id,
+        "organisation_id": text(&participant.organisation_id),
+        "display_name": text(&participant.display_name),
+        "role": word::<pb::Role>(participant.role),
+        "attribution": participant.attribution.map(word::<pb::Attribution>),
+        "is_caller": participant.is_caller,
+    })
+}
+
+pub(crate) fn organisation(organisation: &pb::Organisation) -> Value {
+    json!({
+        "organisation_id": organisation.organisation_id,
+        "display_name": organisation.display_name,
+        "status": word::<pb::OrganisationStatus>(organisation.status),
+        "registered_time": time(organisation.registered_time.as_ref()),
+        "suspended_time": time(organisation.suspended_time.as_ref()),
+        "suspension_reason": text(&organisation.suspension_reason),
+    })
+}
+
+pub(crate) fn room_summary(room: &pb::RoomSummary) -> Value {
+    json!({
+        "room_id": room.room_id,
+        "title": room.title,
+        "role": word::<pb::Role>(room.role),
+        "status": word::<pb::RoomStatus>(room.status),
+        "opened_time": time(room.opened_time.as_ref()),
+    })
+}
+
+pub(crate) fn room(room: &pb::Room) -> Value {
+    json!({
+        "room_id": room.room_id,
+        "title": room.title,
+        "terms": room.terms,
+        "coordinator_organisation_id": room.coordinator_organisation_id,
+        "status": word::<pb::RoomStatus>(room.status),
+        "opened_time": time(room.opened_time.as_ref()),
+        "caller": participant(room.caller.as_ref()),
+    })
+}
+
+pub(crate) fn invitation(invitation: &pb::Invitation) -> Value {
+    json!({
+        "invitation_id": invitation.invitation_id,
+        "title": invitation.title,
+        "coordinator_organisation_id": invitation.coordinator_organisation_id,
+        "terms": invitation.terms,
+        "role": word::<pb::Role>(invitation.role),
+        "invited_time": time(invitation.invited_time.as_ref()),
+    })
+}
+
+pub(crate) fn consent(consent: &pb::SharingConsent) -> Value {
+    json!({
+        "version": consent.version,
+        "cells": cells(&consent.cells),
+        "named": named(&consent.named),
+        "newcomers": newcomers(&consent.newcomers),
+        "attribution": word::<pb::Attribution>(consent.attribution),
+        "police": word::<pb::PoliceAnswer>(consent.police),
+        "expire_time": time(consent.expire_time.as_ref()),
+    })
+}
+
+/// What a change sets; what it leaves alone is left out.
+pub(crate) fn change(change: &pb::ConsentChange) -> Value {
+    let mut set = Map::new();
+    if !change.cells.is_empty() {
+        set.insert("cells".into(), cells(&change.cells));
+    }
+    if !change.named.is_empty() {
+        set.insert("named".into(), named(&change.named));
+    }
+    if !change.newcomers.is_empty() {
+        set.insert("newcomers".into(), newcomers(&change.newcomers));
+    }
+    if let Some(attribution) = change.attribution {
+        set.insert("attribution".into(), word::<pb::Attribution>(attribution).into());
+    }
+    if let Some(police) = change.police {
+        set.insert("police".into(), word::<pb::PoliceAnswer>(police).into());
+    }
+    match &change.expiry {
+        Some(pb::consent_change::Expiry::ExpireTime(expiry)) => {
+            set.insert("expire_time".into(), time(Some(expiry)));
+        }
+        Some(pb::consent_change::Expiry::ClearExpiry(_)) => {
+            set.insert("expire_time".into(), Value::Null);
+        }
+        None => {}
+    }
+    set.into()
+}
+
+fn cells(cells: &[pb::ConsentCell]) -> Value {
+    let cell = |cell: &pb::ConsentCell| {
+        json!({
+            "material": word::<pb::Material>(cell.material),
+            "audience": word::<pb::Audience>(cell.audience),
+            "sharing": word::<pb::Sharing>(cell.sharing),
+        })
+    };
+    cells.iter().map(cell).collect()
+}
+
+fn named(named: &[pb::NamedSharing]) -> Value {
+    let one = |named: &pb::NamedSharing| {
+        let sharing = |sharing: &pb::MaterialSharing| {
+            (word::<pb::Material>(sharing.material).to_owned(), Value::from(word::<pb::Sharing>(sharing.sharing)))
+        };
+        json!({ "name": named.name, "sharings": named.sharings.iter().map(sharing).collect::<Map<_, _>>() })
+    };
+    named.iter().map(one).collect()
+}
+
+fn newcomers(newcomers: &[pb::NewcomersAnswer]) -> Value {
+    let one = |answer: &pb::NewcomersAnswer| {
+        (word::<pb::Audience>(answer.audience).to_owned(), Value::from(word::<pb::Answer>(answer.answer)))
+    };
+    newcomers.iter().map(one).collect::<Map<_, _>>().into()
+}
+
+pub(crate) fn report(report: &pb::IntakeReport) -> Value {
+    json!({
+        "what_occurred": text(&report.what_occurred),
+        "how_discovered": text(&report.how_discovered),
+        "discovered_time": time(report.discovered_time.as_ref()),
+        "countermeasures": text(&report.countermeasures),
+        "ongoing": report.ongoing.map(word::<pb::Assessment>),
+        "data_leak": report.data_leak.map(word::<pb::Assessment>),
+        "help_wanted": text(&report.help_wanted),
+        "contacts_made": text(&report.contacts_made),
+        "police": report.police.map(word::<pb::PoliceAnswer>),
+        "sharing_consent": report.sharing_consent.as_ref().map(change),
+    })
+}
+
+pub(crate) fn previewed(previewed: &pb::PreviewedParticipant) -> Value {
+    json!({
+        "participant": participant(previewed.participant.as_ref()),
+        "receives": previewed.receives,
+        "reason": word::<pb::AudienceReason>(previewed.reason),
+        "text": previewed.text,
+    })
+}
+
+/// One delivery, with its index and a word for its kind.
+pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
+    use pb::delivery::Content;
+    let who = |p: &Option<pb::Participant>| json!({ "participant": participant(p.as_ref()) });
+    let (kind, rest) = match &delivery.content {
+        None => ("unknown", json!({})),
+        Some(Content::Message(message)) => ("message", self::message(message)),
+        Some(Content::Withdrawn(pb::Withdrawn {})) => ("withdrawn", json!({})),
+        Some(Content::WithdrawalNotice(notice)) => {
+            let range =
+                |range: &pb::IndexRange| json!({ "first_index": range.first_index, "last_index": range.last_index });
+            ("withdrawal_notice", json!({ "ranges": notice.ranges.iter().map(range).collect::<Vec<_>>() }))
+        }
+        Some(Content::RoomOpened(opened)) => ("room_opened", json!({ "title": opened.title })),
+        Some(Content::RoomClosed(pb::RoomClosed {})) => ("room_closed", json!({})),
+        Some(Content::RoomReopened(pb::RoomReopened {})) => ("room_reopened", json!({})),
+        Some(Content::ParticipantJoined(joined)) => ("participant_joined", who(&joined.participant)),
+        Some(Content::ParticipantLeft(left)) => ("participant_left", who(&left.participant)),
+        Some(Content::ParticipantRemoved(removed)) => (
+            "participant_removed",
+            json!({ "participant": participant(removed.participant.as_ref()), "reason": removed.reason }),
+        ),
+        Some(Content::ParticipantIdentified(identified)) => ("participant_identified", who(&identified.participant)),
+        Some(Content::RoleChanged(changed)) => (
+            "role_changed",
+            json!({ "participant": participant(changed.participant.as_ref()), "role": word::<pb::Role>(changed.role) }),
+        ),
+        Some(Content::InvitationSent(sent)) => (
+            "invitation_sent",
+            json!({
+                "invitation_id": sent.invitation_id,
+                "organisation_id": sent.organisation_id,
+                "role": word::<pb::Role>(sent.role),
+            }),
+        ),
+        Some(Content::InvitationDeclined(declined)) => (
+            "invitation_declined",
+            json!({ "invitation_id": declined.invitation_id, "organisation_id": declined.organisation_id }),
+        ),
+        Some(Content::ConsentGiven(given)) => (
+            "consent_given",
+            json!({
+                "participant": participant(given.participant.as_ref()),
+                "change": given.change.as_ref().map(change),
+            }),
+        ),
+        Some(Content::ConsentWithdrawn(withdrawn)) => {
+            use pb::consent_withdrawn::Scope;
+            let scope = match &withdrawn.scope {
+                None => Value::Null,
+                Some(Scope::All(_)) => json!({ "all": true }),
+                Some(Scope::Material(material)) => json!({ "material": word::<pb::Material>(*material) }),
+                Some(Scope::Audience(audience)) => json!({ "audience": word::<pb::Audience>(*audience) }),
+                Some(Scope::Name(name)) => json!({ "name": name }),
+            };
+            ("consent_withdrawn", json!({ "participant": participant(withdrawn.participant.as_ref()), "scope": scope }))
+        }
+        Some(Content::ConsentExpired(expired)) => ("consent_expired", who(&expired.participant)),
+        Some(Content::ReportFiled(filed)) => ("report_filed", who(&filed.participant)),
+        Some(Content::ReportAmended(amended)) => ("report_amended", who(&amended.participant)),
+    };
+    let mut object = Map::new();
+    object.insert("index".into(), index.into());
+    object.insert("kind".into(), kind.into());
+    object.insert("recorded_time".into(), time(delivery.recorded_time.as_ref()));
+    if let Value::Object(rest) = rest {
+        object.extend(rest);
+    }
+    object.into()
+}
+
+fn message(message: &pb::Message) -> Value {
+    json!({
+        "message_id": message.message_id,
+        "author": participant(message.author.as_ref()),
+        "material": word::<pb::Material>(message.material),
+        "tlp": word::<pb::Tlp>(message.tlp),
+        "text": message.text,
+        "in_reply_to": text(&message.in_reply_to),
+        "occurred_time": time(message.occurred_time.as_ref()),
+        "coordinator_only": message.coordinator_only,
+        "recipients": message.recipients,
+        "actor": text(&message.actor),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_object_with_the_index_first_and_words_for_enums() {
+        let message = pb::Message {
+            message_id: "m".into(),
+            author: Some(pb::Participant {
+                participant_id: "p".into(),
+                role: pb::Role::AffectedOrganisation as i32,
+                ..Default::default()
+            }),
+            material: pb::Material::Logs as i32,
+            tlp: pb::Tlp::AmberStrict as i32,
+            text: "one\ntwo".into(),
+            ..Default::default()
+        };
+        let shown = delivery(
+            7,
+            &pb::Delivery {
+                recorded_time: Some(Time { seconds: 0, nanos: 0 }),
+                content: Some(pb::delivery::Content::Message(message)),
+            },
+        );
+        let line = shown.to_string();
+        assert!(line.starts_with(r#"{"index":7,"kind":"message","recorded_time":"1970-01-01T00:00:00Z","#), "{line}");
+        assert_eq!(shown["tlp"], "amber+strict");
+        assert_eq!(shown["author"]["role"], "affected_organisation");
+        assert_eq!(shown["author"]["organisation_id"], Value::Null);
+        assert_eq!(shown["text"], "one\ntwo");
+    }
+}

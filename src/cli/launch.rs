@@ -1,0 +1,107 @@
+//! How does the command line start and stop a server? The one place of the command line that names the server side.
+
+use std::net::SocketAddr;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::ServerConfig;
+use super::failure::{Exit, Failure};
+use crate::identity::ConnectionLimits;
+use crate::server::{Config, DEFAULT_TERMS, Running, Server, StartError};
+use crate::service::StreamLimits;
+use crate::store::StoreError;
+use crate::store::sled::OpenError;
+
+/// A server that serves.
+pub(crate) struct Launched {
+    running: Running,
+}
+
+/// Starts a server. When it returns, clients can connect.
+pub(crate) async fn launch(config: &ServerConfig) -> Result<Launched, Failure> {
+    let running = Server::start(settings(config)).await.map_err(|error| failure(&error))?;
+    Ok(Launched { running })
+}
+
+fn settings(config: &ServerConfig) -> Config {
+    let limits = &config.limits;
+    let connections = ConnectionLimits::default();
+    let streams = StreamLimits::default();
+    let coordinator_connections = limits.coordinator_connections.unwrap_or(crate::limits::COORDINATOR_CONNECTIONS_MAX);
+    Config {
+        listen: config.listen,
+        trust_domain: config.trust_domain.to_string(),
+        coordinator: config.coordinator.clone(),
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+        client_roots: config.client_roots.clone(),
+        store: config.store.clone(),
+        reserve_mib: config.reserve_mib,
+        terms: DEFAULT_TERMS.into(),
+        connections: ConnectionLimits {
+            connections: limits.connections.unwrap_or(connections.connections),
+            connections_per_organisation: limits
+                .connections_per_organisation
+                .unwrap_or(connections.connections_per_organisation),
+            exceptions: [(config.coordinator.clone(), coordinator_connections)].into(),
+            ..connections
+        },
+        streams: StreamLimits {
+            certificate: limits.streams_per_certificate.unwrap_or(streams.certificate),
+            coordinator_certificate: limits
+                .coordinator_streams_per_certificate
+                .unwrap_or(streams.coordinator_certificate),
+        },
+    }
+}
+
+fn failure(error: &StartError) -> Failure {
+    let damaged = |hint| Failure::new(Exit::Store, error).hint(hint);
+    match error {
+        StartError::TrustDomain(..) | StartError::TlsFile(_) | StartError::Tls(_) => {
+            Failure::new(Exit::Configuration, error)
+        }
+        StartError::Open(OpenError::Io { .. }) => {
+            Failure::new(Exit::Io, error).hint("the store's folder must be writable by this user, on a disk with space")
+        }
+        StartError::Open(OpenError::Locked(_)) => {
+            Failure::new(Exit::Store, error).hint("stop the other server, or give this one a folder of its own")
+        }
+        StartError::Open(OpenError::Newer { .. } | OpenError::Foreign { .. }) => {
+            damaged("store.directory must name a store of this version, or an empty folder")
+        }
+        StartError::Open(OpenError::Behind { .. } | OpenError::Damaged { .. }) => {
+            damaged("keep a copy of the folder; `samverkan inspect rooms --store FOLDER` shows what verifies")
+        }
+        StartError::Store(crate::engine::LoadError::Store(StoreError::Failed(_) | StoreError::Full { .. })) => {
+            Failure::new(Exit::Io, error)
+        }
+        StartError::Store(_) => damaged("`samverkan inspect chain --store FOLDER` shows where"),
+        StartError::Listen { .. } | StartError::Io(_) => Failure::new(Exit::Io, error),
+    }
+}
+
+impl Launched {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// Serves until SIGINT or SIGTERM, then stops in good order; an error if the server can't go on.
+    pub(crate) async fn until_stopped(mut self) -> Result<(), Failure> {
+        let listening = |error: std::io::Error| Failure::io("listening for signals", &error);
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(listening)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(listening)?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            why = self.running.failed() => {
+                tracing::error!(why, "the server can't go on");
+                return Err(Failure::new(Exit::Io, format!("the server can't go on: {why}"))
+                    .hint("nothing acknowledged is lost; mend the disk and start again"));
+            }
+        }
+        self.running.stop().await;
+        Ok(())
+    }
+}

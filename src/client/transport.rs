@@ -1,0 +1,204 @@
+//! How does a client's connection come about, and what does it remember of one that failed?
+//!
+//! TCP, then TLS with the settings of [`crate::identity::tls`], then HTTP/2 with keepalive. When the server refuses the
+//! certificate, TLS says so in an alert that arrives after the client's side of the handshake is done, as an error of the first
+//! read; what stands above TLS keeps little of it. So each connection writes down what TLS had to say, for the error that follows.
+//! Upholds R10 from the client's side. Tested in `tests/it`.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use super::context::Context;
+use super::error::{ClientError, deepest};
+use crate::identity::{KeyedCertificate, explain, tls};
+
+/// From the first packet to the end of the TLS handshake.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often a quiet connection is asked whether it is alive, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// The largest answer: a page of 1 MiB and its frame, with room for later versions of the API.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The largest request: a report of eight full answers and a consent of 256 names stay well below it.
+const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// A channel, and what TLS said last.
+#[derive(Clone)]
+pub(super) struct Transport {
+    channel: Channel,
+    address: Arc<str>,
+    said: Said,
+}
+
+/// What TLS said about the last connection, if it was bad.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Option<&'static str>>>);
+
+impl Said {
+    fn set(&self, sentence: Option<&'static str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
+    }
+
+    fn get(&self) -> Option<&'static str> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listen(&self, error: &io::Error) {
+        if let Some(sentence) = explain(error) {
+            self.set(Some(sentence));
+        }
+    }
+}
+
+impl Transport {
+    pub(super) async fn connect(context: &Context) -> Result<Self, ClientError> {
+        let address: Arc<str> = context.address.as_str().into();
+        let bad = |problem: String| ClientError::Certificate(problem);
+        let own = KeyedCertificate::load(&context.certificate, &context.key).map_err(|error| bad(error.to_string()))?;
+        let roots = tls::load_authorities(&context.ca).map_err(|error| bad(error.to_string()))?;
+        let config = tls::client_config(&own, roots).map_err(|error| bad(error.to_string()))?;
+        let uri: Uri = format!("https://{address}")
+            .parse()
+            .map_err(|_| bad(format!("address {address:?}: must be host and port, as in 127.0.0.1:7443")))?;
+        let (Some(host), Some(_)) = (uri.host(), uri.port_u16()) else {
+            return Err(bad(format!("address {address:?}: must be host and port, as in 127.0.0.1:7443")));
+        };
+        let name = context.server_name.as_deref().unwrap_or(host).trim_matches(['[', ']']).to_owned();
+        let server_name = ServerName::try_from(name.clone())
+            .map_err(|_| bad(format!("server name {name:?}: is neither a host name nor an IP address")))?;
+
+        let said = Said::default();
+        let dial = Dial { address: address.clone(), server_name, config, said: said.clone() };
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(CONNECT_TIME_MAX)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true)
+            .http2_adaptive_window(false)
+            .initial_stream_window_size(1024 * 1024)
+            .initial_connection_window_size(4 * 1024 * 1024);
+        let connector = tower::service_fn(move |_: Uri| dial.clone().run());
+        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| {
+            let address = address.to_string();
+            match said.get().or_else(|| explain(&error)) {
+                Some(explanation) => ClientError::NotAdmitted { address, explanation: explanation.into() },
+                None => ClientError::NotReachable { address, problem: deepest(&error) },
+            }
+        })?;
+        Ok(Self { channel, address, said })
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What TLS said about the last connection, if it was bad.
+    pub(super) fn said(&self) -> Option<&'static str> {
+        self.said.get()
+    }
+}
+
+/// The generated clients, each with our limits on sizes.
+macro_rules! clients {
+    ($($name:ident: $module:ident :: $client:ident),* $(,)?) => {
+        impl Transport {
+            $(pub(super) fn $name(&self) -> crate::api::$module::$client<Channel> {
+                crate::api::$module::$client::new(self.channel())
+                    .max_decoding_message_size(ANSWER_BYTES_MAX)
+                    .max_encoding_message_size(REQUEST_BYTES_MAX)
+            })*
+        }
+    };
+}
+
+clients! {
+    consent: consent_service_client::ConsentServiceClient,
+    intake: intake_service_client::IntakeServiceClient,
+    messages: message_service_client::MessageServiceClient,
+    organisations: organisation_service_client::OrganisationServiceClient,
+    rooms: room_service_client::RoomServiceClient,
+}
+
+/// All that it takes to make a connection.
+#[derive(Clone)]
+struct Dial {
+    address: Arc<str>,
+    server_name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+    said: Said,
+}
+
+impl Dial {
+    async fn run(self) -> io::Result<TokioIo<Watched>> {
+        self.said.set(None);
+        let tcp = TcpStream::connect(&*self.address).await?;
+        tcp.set_nodelay(true)?;
+        match TlsConnector::from(self.config).connect(self.server_name, tcp).await {
+            Ok(inner) => Ok(TokioIo::new(Watched { inner, said: self.said })),
+            Err(error) => {
+                self.said.listen(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A TLS stream whose last words are written down.
+struct Watched {
+    inner: tokio_rustls::client::TlsStream<TcpStream>,
+    said: Said,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
+        if let Err(error) = &result {
+            self.said.listen(error);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
