@@ -425,9 +425,7 @@ impl Engine {
         max: usize,
     ) -> Vec<Disclosed<ShownInvitation>> {
         let listings = lock(&self.0.shared.listings);
-        let open = listings.rooms_of(organisation).flat_map(|(_, listing)| {
-            listing.open_invitations().filter_map(|(id, _)| listing.invitation(organisation, id))
-        });
+        let open = listings.rooms_of(organisation).flat_map(|(_, listing)| listing.invitations_of(organisation));
         let mut open: Vec<_> = open.filter(|shown| after.is_none_or(|after| shown.get().id > after)).collect();
         open.sort_by_key(|shown| shown.get().id);
         open.truncate(max);

@@ -16,7 +16,7 @@ use super::words::{Answer, Attribution, Material, Role, Sharing, Tlp};
 
 mod listing;
 
-pub use listing::{Listing, ShownInvitation, ShownListing};
+pub use listing::{Listing, ShownInvitation, ShownListing, invitations};
 
 /// Who reads: an actor of an organisation that is in the room now.
 #[derive(Clone, Copy, Debug)]

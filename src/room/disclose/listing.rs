@@ -87,16 +87,24 @@ impl Listing {
         Some(Disclosed(ShownListing { title, status, opened_at, role }))
     }
 
-    /// One invitation as the invited organisation sees it; nothing to anybody else.
-    pub fn invitation(&self, organisation: &OrganisationId, id: InvitationId) -> Option<Disclosed<ShownInvitation>> {
-        let invitation = self.invitations.get(&id).filter(|open| open.organisation == *organisation)?;
-        Some(Disclosed(ShownInvitation {
-            id,
-            title: self.title.clone(),
-            terms: self.terms.clone(),
-            coordinator: self.coordinator.clone(),
-            role: invitation.role,
-            invited_at: invitation.invited_at,
-        }))
+    /// The open invitations of an organisation, as it sees them.
+    pub fn invitations_of(&self, organisation: &OrganisationId) -> Vec<Disclosed<ShownInvitation>> {
+        let mine = self.invitations.iter().filter(|(_, open)| open.organisation == *organisation);
+        let shown = mine.map(|(id, invitation)| {
+            Disclosed(ShownInvitation {
+                id: *id,
+                title: self.title.clone(),
+                terms: self.terms.clone(),
+                coordinator: self.coordinator.clone(),
+                role: invitation.role,
+                invited_at: invitation.invited_at,
+            })
+        });
+        shown.collect()
     }
+}
+
+/// The open invitations of an organisation to this room, as it sees them.
+pub fn invitations(state: &RoomState, organisation: &OrganisationId) -> Vec<Disclosed<ShownInvitation>> {
+    Listing::of(state).map(|listing| listing.invitations_of(organisation)).unwrap_or_default()
 }
