@@ -2,7 +2,12 @@
 
 mod disclosure;
 mod edge;
+mod golden;
 mod histories;
 mod identity;
 mod model;
+mod non_interference;
 mod pure;
+mod scenarios;
+mod tidy;
+mod transcript;

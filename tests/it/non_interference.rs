@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use samverkan::room::consent::{ConsentChange, Name, Scope};
 use samverkan::room::decide::decide;
-use samverkan::room::disclose::{Reader, ShownConsent, consent, invitations, is_visible, preview, reports, room, roster};
+use samverkan::room::disclose::{
+    Reader, ShownConsent, consent, invitations, is_visible, preview, reports, room, roster,
+};
 use samverkan::room::event::{Command, Draft, IntakeReport};
 use samverkan::room::ids::{Actor, OrganisationId, Timestamp};
 use samverkan::room::state::Status;
@@ -73,7 +75,9 @@ fn r7_what_a_reader_observes_does_not_depend_on_what_it_may_not_see() {
             observed += seen.len();
         }
     }
-    println!("{PAIRS} pairs, {inserted} hidden entries, {altered} unseen messages, {observed} bytes observed: none differs");
+    println!(
+        "{PAIRS} pairs, {inserted} hidden entries, {altered} unseen messages, {observed} bytes observed: none differs"
+    );
     assert!(inserted > 2000 && altered > 1000, "{inserted} {altered}");
 }
 
@@ -115,7 +119,8 @@ impl Watch {
             }
             let state = &room.state;
             writeln!(seen, "{:?}", invitations(state, &actor.organisation)).expect("a string takes all");
-            writeln!(seen, "{:?}", consent(state, actor, None, room.now).map(|c| told(c.get()))).expect("a string takes all");
+            writeln!(seen, "{:?}", consent(state, actor, None, room.now).map(|c| told(c.get())))
+                .expect("a string takes all");
             let Ok(reader) = Reader::new(state, actor) else {
                 writeln!(seen, "{:?}", decide(state, actor, Command::Leave, room.now)).expect("a string takes all");
                 continue;
@@ -165,7 +170,8 @@ impl Watch {
         let anna = user(&self.cast.coordinator, "anna");
         let x = organisation("hidden-x");
         let state = &room.state;
-        let here = |o: &OrganisationId| state.slot(o).is_some_and(|slot| state.participant(slot).present_since.is_some());
+        let here =
+            |o: &OrganisationId| state.slot(o).is_some_and(|slot| state.participant(slot).present_since.is_some());
         let others: Vec<_> = self.cast.others.iter().filter(|o| **o != self.reader).cloned().collect();
         let other = rng.pick(&others);
         let open = state.invitations().iter().find(|(_, open)| open.organisation == x).map(|(&id, _)| id);
@@ -187,7 +193,10 @@ impl Watch {
             0..=1 => {
                 let command = match rng.below(8) {
                     0 => Command::Leave,
-                    1 => return self.step(anna, Command::Remove { participant: Name::Organisation(x), reason: "r".into() }),
+                    1 => {
+                        return self
+                            .step(anna, Command::Remove { participant: Name::Organisation(x), reason: "r".into() });
+                    }
                     2 => {
                         let role = rng.pick(&[Role::AffectedOrganisation, Role::ThirdParty, Role::Authority]);
                         return self.step(anna, Command::ChangeRole { participant: Name::Organisation(x), role });
@@ -271,7 +280,13 @@ impl Watch {
 
     /// `source` answers for somebody whom it is shown by name. A name that it isn't shown would cap what the reader gets, and
     /// so would a second answer lift such a cap: the reader may see the effect of that.
-    fn name_a_third(&self, rng: &mut Rng, room: &PureRoom, source: &OrganisationId, others: &[OrganisationId]) -> Command {
+    fn name_a_third(
+        &self,
+        rng: &mut Rng,
+        room: &PureRoom,
+        source: &OrganisationId,
+        others: &[OrganisationId],
+    ) -> Command {
         let state = &room.state;
         let whom = rng.pick(others);
         let name = self.cast.name(rng, &whom);
@@ -286,7 +301,8 @@ impl Watch {
             return Command::AmendReport { report, consent: None };
         }
         let sharing = rng.pick(&[Sharing::No, Sharing::Relay, Sharing::Direct]);
-        let change = ConsentChange { named: vec![(name, rng.pick(&Material::ALL), sharing)], ..ConsentChange::default() };
+        let change =
+            ConsentChange { named: vec![(name, rng.pick(&Material::ALL), sharing)], ..ConsentChange::default() };
         Command::GiveConsent { change: Arc::new(change), expected_version: None }
     }
 }

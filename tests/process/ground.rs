@@ -205,7 +205,7 @@ impl Ground {
     }
 
     fn is_shared(seed: u64, who: Who, number: u64) -> bool {
-        random(seed ^ 1, who << 48 | number) % 8 != 0
+        !random(seed ^ 1, who << 48 | number).is_multiple_of(8)
     }
 }
 

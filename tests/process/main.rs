@@ -124,7 +124,7 @@ async fn kill_rounds(ground: Arc<Ground>, arguments: &Arguments) -> Result<(), W
         let timed = tokio::time::timeout(ROUND_TIME_MAX, round_ends).await;
         timed
             .map_err(|_| format!("hangs for {ROUND_TIME_MAX:?}"))
-            .flatten()
+            .and_then(|outcome| outcome)
             .map_err(|why| format!("round {round}: {why}"))?;
     }
     let server = Server::start(&ground).await?;
