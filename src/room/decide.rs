@@ -336,8 +336,11 @@ pub(super) fn resolve_draft(
     if red && !recipients.is_empty() {
         return invalid("draft.recipients", "must be empty with TLP:RED, which names persons in red_actors");
     }
-    if *coordinator_only && (red || !recipients.is_empty()) {
-        return invalid("draft.coordinator_only", "excludes recipients and TLP:RED");
+    if *coordinator_only && red {
+        return invalid("draft.coordinator_only", "must be false with TLP:RED, which names persons in red_actors");
+    }
+    if *coordinator_only && !recipients.is_empty() {
+        return invalid("draft.recipients", "must be empty with coordinator_only");
     }
     if recipients.len() > limits::RECIPIENTS_MAX || red_actors.len() > limits::RECIPIENTS_MAX {
         return invalid("draft.recipients", "at most 256");

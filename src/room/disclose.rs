@@ -388,6 +388,8 @@ pub fn consent(
     let me = state.slot(&caller.organisation).ok_or(Refusal::RoomNotFound)?;
     let whose = match of {
         None => me,
+        // Who has left keeps its own consent and nothing else of the room.
+        Some(_) if !state.is_present(me) => return Err(Refusal::RoomNotFound),
         Some(name) => whose(state, me, name)?,
     };
     if RoomState::is_coordinator(whose) {

@@ -620,7 +620,8 @@ fn r3_the_fold_takes_any_entry() {
 }
 
 fn junk(rng: &mut Rng, cast: &Cast, room: &PureRoom, i: usize) -> Event {
-    let organisation = rng.pick(&[&cast.others[..], &cast.strangers[..], std::slice::from_ref(&cast.coordinator)].concat());
+    let organisation =
+        rng.pick(&[&cast.others[..], &cast.strangers[..], std::slice::from_ref(&cast.coordinator)].concat());
     let roles = [Role::Coordinator, Role::AffectedOrganisation, Role::ThirdParty, Role::Authority];
     let attributions = [Attribution::Hidden, Attribution::Pseudonym, Attribution::Named];
     match rng.below(15) {

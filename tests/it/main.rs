@@ -11,3 +11,6 @@ mod pure;
 mod scenarios;
 mod tidy;
 mod transcript;
+mod wire;
+mod wire_scenarios;
+mod world;

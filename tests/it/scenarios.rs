@@ -171,7 +171,7 @@ impl PureWorld {
         let open = |report| OpenRoom {
             coordinator: organisation(COORDINATOR),
             coordinator_participant: participant(&organisation(COORDINATOR)),
-            title: command.field("title").unwrap_or("Incident").into(),
+            title: command.field("title").unwrap_or("Reported incident").into(),
             terms: command.field("terms").unwrap_or("The coordinator sees what is posted here.").into(),
             report,
         };

@@ -395,7 +395,7 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::RoomOpen => "ROOM_NOT_CLOSED",
         Refusal::RecipientNotVisible => "RECIPIENT_NOT_VISIBLE",
         Refusal::MessageNotVisible => "MESSAGE_NOT_VISIBLE",
-        Refusal::Invalid { field, rule: _ } => return format!("FIELD_INVALID {field}"),
+        Refusal::Invalid { field, rule: _ } => return field_invalid(field),
         Refusal::HiddenCannotShareDirectly => "ATTRIBUTION_HIDDEN",
         Refusal::AttributionCannotBeLowered => "ATTRIBUTION_NOT_LOWERED",
         Refusal::ConsentVersionMoved { found: _ } => "CONSENT_VERSION_CHANGED",
@@ -422,4 +422,9 @@ fn a_command_line_is_read_as_words_text_and_fields() {
     assert_eq!(command.list("to"), ["region-b", "~muni-c"]);
     assert_eq!(command.field("reply"), Some("#2"));
     assert!(command.has("logs") && command.list("red").is_empty());
+}
+
+/// A refusal of a field, by its own name: where it stands in a request depends on the request.
+pub(crate) fn field_invalid(field: &str) -> String {
+    format!("FIELD_INVALID {}", field.rsplit('.').next().unwrap_or(field))
 }

@@ -1,0 +1,7 @@
+//! What callers of a real server can see, and what they can't: over sockets, with certificates and a store.
+
+mod bad_input;
+mod canaries;
+mod rooms;
+mod server;
+mod streams;
