@@ -113,9 +113,6 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// Posts of one stream that wait for their answer. A few group commits' worth; more would only wait in another queue.
 pub const POSTS_IN_FLIGHT_MAX: usize = 256;
 
-/// How long a stream of posts waits for a place in a full queue before it says so.
-pub const POST_ADMISSION_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// After which time a caller is asked to try again when a queue is full: some group commits.
 pub const RETRY_DELAY: Duration = Duration::from_millis(100);
 

@@ -1,6 +1,6 @@
 //! Who is let in, and what those who are not are told: over real sockets, with certificates made at run time.
 
-mod forge;
+pub(crate) mod forge;
 
 use std::io;
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 
 mod client;
 mod disclosure;
+mod edge;
 mod golden;
 mod histories;
 mod identity;
