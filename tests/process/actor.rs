@@ -153,7 +153,7 @@ impl Posts {
             Ok(until) => until,
             Err(wrong) => return Stop::Wrong(wrong),
         };
-        if under_way == awaited {
+        if to_post == ToPost::Unanswered && under_way == awaited {
             return Stop::Done;
         }
         let mut answers = match Ground::messages(channel).post_messages(ReceiverStream::new(receiver)).await {
@@ -175,6 +175,10 @@ impl Posts {
                 Ok(until) => under_way = until,
                 Err(wrong) => return Stop::Wrong(format!("{}: {wrong}", Ground::organisation(self.who))),
             }
+        }
+        // All that was sent is answered, and no more could be sent: the connection is gone, its last answers were still on their way.
+        if to_post == ToPost::More || awaited < sent_before {
+            return Stop::Cut("the stream takes no more posts".into());
         }
         Stop::Done
     }

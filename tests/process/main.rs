@@ -157,7 +157,7 @@ async fn kill_round(ground: &Arc<Ground>, mut server: Server, moment: Duration) 
         match one.await.map_err(|error| error.to_string())? {
             Stop::Cut(_) if !ended_before => {}
             Stop::Cut(why) => return Err(format!("a stream ended before the server did: {why}")),
-            Stop::Done => return Err("a stream ended before the server did".into()),
+            Stop::Done => return Err("somebody who posts without an end came to one".into()),
             Stop::Wrong(wrong) => return Err(wrong),
         }
     }
