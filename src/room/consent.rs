@@ -2,7 +2,7 @@
 //!
 //! Leans on: `words`, `ids`. Upholds: R5, R6 (with `state`, which keeps since when a sharing has held). Tested in `tests/it/disclosure.rs`.
 
-use super::ids::{OrganisationId, ParticipantId, Timestamp};
+use super::ids::{MessageId, OrganisationId, ParticipantId, Timestamp};
 use super::words::{Answer, Attribution, Audience, Material, PoliceAnswer, Sharing};
 
 /// A participant's number within one room, in the order of first admission. Never leaves the server.
@@ -139,6 +139,8 @@ pub enum Scope {
     Audience(Audience),
     /// One participant, all materials: from now on it is named with `no`.
     Named(Name),
+    /// One message, for everybody.
+    Message(MessageId),
 }
 
 impl Consent {
@@ -259,7 +261,7 @@ impl Consent {
                     Scope::All => true,
                     Scope::Material(m) => *m == material,
                     Scope::Audience(a) => *a == audience,
-                    Scope::Named(_) => false,
+                    Scope::Named(_) | Scope::Message(_) => false,
                 };
                 let cell = &mut self.cells[material as usize][audience as usize];
                 if covered && cell.sharing > Sharing::No {
@@ -271,7 +273,7 @@ impl Consent {
                     Scope::All => true,
                     Scope::Material(m) => *m == material,
                     Scope::Audience(a) => named.bound.is_some_and(|slot| is_in(slot, *a)),
-                    Scope::Named(_) => false,
+                    Scope::Named(_) | Scope::Message(_) => false,
                 };
                 if covered && named.sharing[material as usize] > Some(Sharing::No) {
                     named.sharing[material as usize] = Some(Sharing::No);
@@ -296,7 +298,7 @@ impl Consent {
                 let answer = &mut self.newcomers[*audience as usize];
                 *answer = (*answer).min(Answer::No);
             }
-            Scope::Material(_) => {}
+            Scope::Material(_) | Scope::Message(_) => {}
         }
     }
 }

@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::consent::{ConsentChange, Name, Scope};
-use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
-use super::words::{Assessment, Attribution, Material, PoliceAnswer, Role, Tlp};
+use super::ids::{
+    Actor, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId, RecallId,
+    ReleaseId, RequestId, Seq, Timestamp,
+};
+use super::words::{AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
 
 /// A fact in a room's log: what, who, when, where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -113,6 +116,8 @@ pub enum Event {
         organisation: OrganisationId,
         /// Of what.
         scope: Scope,
+        /// Whether receivers are asked to delete what they have.
+        recall: Option<Recall>,
     },
     /// A sharing consent reached its expiry.
     ConsentExpired {
@@ -137,13 +142,267 @@ pub enum Event {
     RoomClosed,
     /// The coordinator opened the room again.
     RoomReopened,
+    /// The coordinator changed the room's terms: every consent given under the old ones has lapsed.
+    TermsChanged {
+        /// The coordinator's words, at most [`crate::limits::TERMS_BYTES_MAX`].
+        terms: Arc<str>,
+    },
+    /// A source took a message of its own back as void. Nobody but itself and the coordinator is shown it any more.
+    MessageRetracted {
+        /// The source.
+        organisation: OrganisationId,
+        /// Which.
+        message: MessageId,
+        /// Its words, for itself and the coordinator.
+        reason: Arc<str>,
+    },
+    /// An organisation acknowledged a message that asks for it.
+    MessageAcknowledged {
+        /// Who.
+        organisation: OrganisationId,
+        /// Which.
+        message: MessageId,
+    },
+    /// A source opened earlier messages of its own to organisations.
+    MessagesReleased {
+        /// The source.
+        organisation: OrganisationId,
+        /// The release.
+        release: ReleaseId,
+        /// What, in the order of posting.
+        messages: Vec<MessageId>,
+        /// To whom.
+        to: Vec<OrganisationId>,
+    },
+    /// A source ended a release.
+    ReleaseRevoked {
+        /// The source.
+        organisation: OrganisationId,
+        /// Which.
+        release: ReleaseId,
+    },
+    /// A receiver of something withdrawn told whether it has deleted it.
+    RecallAnswered {
+        /// The receiver.
+        organisation: OrganisationId,
+        /// Of which withdrawal.
+        recall: RecallId,
+        /// What it did.
+        answer: RecallAnswer,
+        /// Its words.
+        comment: Arc<str>,
+    },
+    /// A participant asked the coordinator to ask for consent.
+    AskSuggested {
+        /// The participant.
+        organisation: OrganisationId,
+        /// Whom to ask, if it said so.
+        source: Option<OrganisationId>,
+        /// For what.
+        material: Material,
+        /// Its words.
+        reason: Arc<str>,
+    },
+    /// The coordinator asked a source for consent.
+    ConsentAsked {
+        /// The question.
+        ask: AskId,
+        /// The source.
+        source: OrganisationId,
+        /// What it is about.
+        subject: Subject,
+        /// To whom it would go.
+        to: AskedFor<OrganisationId>,
+        /// The coordinator's words.
+        reason: Arc<str>,
+        /// When it counts as a no.
+        answer_by: Timestamp,
+    },
+    /// A source answered a question of the coordinator. What a yes opens stands in entries of its own.
+    AskAnswered {
+        /// The source.
+        organisation: OrganisationId,
+        /// Which question.
+        ask: AskId,
+        /// The answer.
+        answer: AskAnswer,
+        /// Its words.
+        comment: Arc<str>,
+    },
+    /// A question was not answered in time, which is a no.
+    AskLapsed {
+        /// Which.
+        ask: AskId,
+    },
+    /// The coordinator published a sanitised message made from others' messages.
+    RelayPublished {
+        /// The coordinator.
+        organisation: OrganisationId,
+        /// The message. Its recipients are those that the coordinator listed.
+        message: Arc<Message>,
+        /// The messages that it is made from; none of them is a relay.
+        parents: Vec<MessageId>,
+        /// Listed recipients that get it only if the source approves its text.
+        unapproved: Vec<OrganisationId>,
+    },
+    /// The source of a relay approved its text for organisations.
+    RelayApproved {
+        /// The source.
+        organisation: OrganisationId,
+        /// The relay.
+        message: MessageId,
+        /// To whom.
+        to: Vec<OrganisationId>,
+    },
+    /// The source of a relay refused to approve its text.
+    RelayRejected {
+        /// The source.
+        organisation: OrganisationId,
+        /// The relay.
+        message: MessageId,
+        /// Its words.
+        reason: Arc<str>,
+    },
+    /// An organisation that reports to the police itself told that it has.
+    PoliceReportMade {
+        /// Who.
+        organisation: OrganisationId,
+        /// The police's reference, or its own words.
+        reference: Arc<str>,
+    },
+    /// An organisation that reports to the police itself has not told that it has.
+    PoliceReportDue {
+        /// Who.
+        organisation: OrganisationId,
+    },
+    /// The coordinator forwarded messages of one source to an authority, as the source's police answer allows.
+    MessagesForwarded {
+        /// The source.
+        organisation: OrganisationId,
+        /// What, in the order of posting.
+        messages: Vec<MessageId>,
+        /// To which authority.
+        to: OrganisationId,
+        /// The coordinator's words.
+        reason: Arc<str>,
+    },
+    /// An actor of the coordinator proposed a disclosure under a legal duty.
+    LegalDisclosureProposed {
+        /// The disclosure.
+        disclosure: DisclosureId,
+        /// What, by whom decided, under which law.
+        duty: Arc<LegalDuty>,
+    },
+    /// A second actor of the coordinator confirmed it: messages of one source were disclosed.
+    LegallyDisclosed {
+        /// The disclosure.
+        disclosure: DisclosureId,
+        /// The source.
+        organisation: OrganisationId,
+        /// What of the source's, under which law, decided by whom first.
+        duty: Arc<LegalDuty>,
+        /// Who decided it first; the author of the entry is the second.
+        proposed_by: Actor,
+    },
+    /// The notice of a legal disclosure to its source, which was suppressed until now.
+    LegalDisclosureNotified {
+        /// The disclosure.
+        disclosure: DisclosureId,
+        /// The source.
+        organisation: OrganisationId,
+    },
+    /// The coordinator proposed to two organisations that they get in touch.
+    IntroductionProposed {
+        /// Each side: its id of the introduction, who, and the coordinator's words to it.
+        sides: [IntroductionSide; 2],
+    },
+    /// One of the two answered.
+    IntroductionAnswered {
+        /// Who.
+        organisation: OrganisationId,
+        /// Its side.
+        introduction: IntroductionId,
+        /// Whether it agrees.
+        accepted: bool,
+        /// How to reach it, told to the other if both agree.
+        contact: Arc<str>,
+    },
+    /// Both agreed: each learns who the other is and how to reach it.
+    Introduced {
+        /// Both sides, as they were proposed; the words are how to reach it.
+        sides: [IntroductionSide; 2],
+    },
+    /// An actor of the coordinator, the author of the entry, read an intake report.
+    ReportRead {
+        /// Whose.
+        organisation: OrganisationId,
+    },
+    /// An actor of the coordinator, the author of the entry, looked at the room as a participant sees it.
+    RoomSeenAs {
+        /// As whom.
+        organisation: OrganisationId,
+    },
+}
+
+/// That receivers of what was withdrawn are asked to delete it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recall {
+    /// How receivers refer to it.
+    pub id: RecallId,
+    /// By when they should answer.
+    pub answer_by: Timestamp,
+}
+
+/// What a source is asked about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// These earlier messages of its own.
+    Messages(Vec<MessageId>),
+    /// A material, from now on.
+    Material(Material),
+}
+
+/// To whom it would go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AskedFor<Who> {
+    /// These.
+    Organisations(Vec<Who>),
+    /// A class.
+    Audience(Audience),
+}
+
+/// A disclosure under a legal duty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LegalDuty {
+    /// The law, 1 to [`crate::limits::REASON_BYTES_MAX`] bytes.
+    pub statute: Arc<str>,
+    /// What, in the order of posting.
+    pub messages: Vec<MessageId>,
+    /// To whom.
+    pub to: OrganisationId,
+    /// Until when the source is not told, if the law says so.
+    pub suppress_until: Option<Timestamp>,
+}
+
+/// One of two organisations that could get in touch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IntroductionSide {
+    /// Its id of the introduction.
+    pub id: IntroductionId,
+    /// Who.
+    pub organisation: OrganisationId,
+    /// Words to it, or how to reach it.
+    pub words: Arc<str>,
 }
 
 impl Event {
     /// Whether the passing of time made it, not a caller.
     pub fn is_by_server(&self) -> bool {
         match self {
-            Self::ConsentExpired { .. } => true,
+            Self::ConsentExpired { .. }
+            | Self::AskLapsed { .. }
+            | Self::PoliceReportDue { .. }
+            | Self::LegalDisclosureNotified { .. } => true,
             Self::RoomOpened { .. }
             | Self::ParticipantAdmitted { .. }
             | Self::AttributionRaised { .. }
@@ -157,7 +416,28 @@ impl Event {
             | Self::ReportFiled { .. }
             | Self::MessagePosted { .. }
             | Self::RoomClosed
-            | Self::RoomReopened => false,
+            | Self::RoomReopened
+            | Self::TermsChanged { .. }
+            | Self::MessageRetracted { .. }
+            | Self::MessageAcknowledged { .. }
+            | Self::MessagesReleased { .. }
+            | Self::ReleaseRevoked { .. }
+            | Self::RecallAnswered { .. }
+            | Self::AskSuggested { .. }
+            | Self::ConsentAsked { .. }
+            | Self::AskAnswered { .. }
+            | Self::RelayPublished { .. }
+            | Self::RelayApproved { .. }
+            | Self::RelayRejected { .. }
+            | Self::PoliceReportMade { .. }
+            | Self::MessagesForwarded { .. }
+            | Self::LegalDisclosureProposed { .. }
+            | Self::LegallyDisclosed { .. }
+            | Self::IntroductionProposed { .. }
+            | Self::IntroductionAnswered { .. }
+            | Self::Introduced { .. }
+            | Self::ReportRead { .. }
+            | Self::RoomSeenAs { .. } => false,
         }
     }
 }
@@ -224,6 +504,10 @@ pub struct Message {
     pub in_reply_to: Option<MessageId>,
     /// The poster's own time, as it says.
     pub occurred_at: Option<Timestamp>,
+    /// The message of the same source that it stands for from now on.
+    pub supersedes: Option<MessageId>,
+    /// By when receivers should acknowledge it, if they should.
+    pub acknowledge_by: Option<Timestamp>,
 }
 
 impl fmt::Debug for Message {
@@ -238,6 +522,8 @@ impl fmt::Debug for Message {
             coordinator_only: _,
             in_reply_to: _,
             occurred_at: _,
+            supersedes: _,
+            acknowledge_by: _,
         } = self;
         f.debug_struct("Message").field("id", id).field("material", material).field("tlp", tlp).finish_non_exhaustive()
     }
@@ -262,6 +548,35 @@ pub struct Draft {
     pub in_reply_to: Option<MessageId>,
     /// The poster's own time.
     pub occurred_at: Option<Timestamp>,
+    /// An earlier message of the same source that this one stands for: it may keep or narrow what that one allowed.
+    pub supersedes: Option<MessageId>,
+    /// By when receivers should acknowledge it, if they should.
+    pub acknowledge_by: Option<Timestamp>,
+}
+
+/// A relay as wished by the coordinator.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RelayDraft {
+    /// The messages that it is made from: 1 to [`crate::limits::PARENTS_MAX`].
+    pub parents: Vec<MessageId>,
+    /// What its text is.
+    pub material: Material,
+    /// What a recipient may do with it; looser than a parent's only for whom the source approves.
+    pub tlp: Tlp,
+    /// 1 to [`crate::limits::TEXT_BYTES_MAX`] bytes.
+    pub text: Arc<str>,
+    /// Only these. Empty: all to whom it may go without an approval.
+    pub recipients: Vec<Name>,
+    /// An earlier relay that this one stands for; that one is withdrawn.
+    pub supersedes: Option<MessageId>,
+    /// By when receivers should acknowledge it, if they should.
+    pub acknowledge_by: Option<Timestamp>,
+}
+
+impl fmt::Debug for RelayDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayDraft").field("parents", &self.parents).field("tlp", &self.tlp).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Draft {
@@ -275,6 +590,8 @@ impl fmt::Debug for Draft {
             coordinator_only: _,
             in_reply_to: _,
             occurred_at: _,
+            supersedes: _,
+            acknowledge_by: _,
         } = self;
         f.debug_struct("Draft").field("material", material).field("tlp", tlp).finish_non_exhaustive()
     }
@@ -344,7 +661,12 @@ pub enum Command {
         expected_version: Option<u64>,
     },
     /// Withdraw consent.
-    WithdrawConsent(Scope),
+    WithdrawConsent {
+        /// Of what.
+        scope: Scope,
+        /// Whether receivers are asked to delete what they have.
+        recall: Option<Recall>,
+    },
     /// Post a message.
     Post {
         /// Its id.
@@ -356,6 +678,160 @@ pub enum Command {
     Close,
     /// Open it again.
     Reopen,
+    /// Change the room's terms; every consent lapses.
+    ChangeTerms {
+        /// The coordinator's words.
+        terms: Arc<str>,
+    },
+    /// Take a message of one's own back as void.
+    Retract {
+        /// Which.
+        message: MessageId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Acknowledge a message that asks for it.
+    Acknowledge {
+        /// Which.
+        message: MessageId,
+    },
+    /// Open earlier messages of one's own to organisations.
+    Release {
+        /// The id of the release.
+        release: ReleaseId,
+        /// What.
+        messages: Vec<MessageId>,
+        /// To whom.
+        to: Vec<Name>,
+    },
+    /// End a release.
+    RevokeRelease {
+        /// Which.
+        release: ReleaseId,
+    },
+    /// Tell whether one has deleted what was withdrawn.
+    AnswerRecall {
+        /// Of which withdrawal.
+        recall: RecallId,
+        /// What one did.
+        answer: RecallAnswer,
+        /// In one's own words; required unless it was deleted.
+        comment: Arc<str>,
+    },
+    /// Ask the coordinator to ask for consent.
+    SuggestAsk {
+        /// Whom to ask, if one can tell.
+        source: Option<Name>,
+        /// For what.
+        material: Material,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Ask a source for consent.
+    Ask {
+        /// The id of the question.
+        ask: AskId,
+        /// The source.
+        source: Name,
+        /// What it is about.
+        subject: Subject,
+        /// To whom it would go.
+        to: AskedFor<Name>,
+        /// Why.
+        reason: Arc<str>,
+        /// When it counts as a no.
+        answer_by: Timestamp,
+    },
+    /// Answer a question of the coordinator.
+    AnswerAsk {
+        /// Which.
+        ask: AskId,
+        /// The answer.
+        answer: AskAnswer,
+        /// In one's own words.
+        comment: Arc<str>,
+        /// The id of the release that a yes to messages makes.
+        release: ReleaseId,
+    },
+    /// Publish a relay.
+    PublishRelay {
+        /// Its id as a message.
+        message: MessageId,
+        /// Its content.
+        draft: Arc<RelayDraft>,
+    },
+    /// Approve the text of a relay for organisations.
+    ApproveRelay {
+        /// The relay.
+        message: MessageId,
+        /// SHA-256 of the text that is approved.
+        text_digest: [u8; 32],
+        /// To whom. Empty: all that wait for it.
+        to: Vec<Name>,
+    },
+    /// Refuse to approve the text of a relay.
+    RejectRelay {
+        /// The relay.
+        message: MessageId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Tell that one has reported to the police.
+    RecordPoliceReport {
+        /// The police's reference, or one's own words.
+        reference: Arc<str>,
+    },
+    /// Forward messages to an authority, as their sources' police answers allow.
+    Forward {
+        /// What.
+        messages: Vec<MessageId>,
+        /// To which authority.
+        to: Name,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Propose a disclosure under a legal duty; another person of the coordinator confirms it.
+    ProposeLegalDisclosure {
+        /// Its id.
+        disclosure: DisclosureId,
+        /// The law.
+        statute: Arc<str>,
+        /// What.
+        messages: Vec<MessageId>,
+        /// To whom.
+        to: Name,
+        /// Until when the sources are not told.
+        suppress_until: Option<Timestamp>,
+    },
+    /// Confirm a disclosure that another person proposed.
+    ConfirmLegalDisclosure {
+        /// Which.
+        disclosure: DisclosureId,
+    },
+    /// Propose to two organisations that they get in touch.
+    ProposeIntroduction {
+        /// Each side: its id of the introduction, who, and words to it.
+        sides: [(IntroductionId, Name, Arc<str>); 2],
+    },
+    /// Answer the proposal of an introduction.
+    AnswerIntroduction {
+        /// One's side of it.
+        introduction: IntroductionId,
+        /// Whether one agrees.
+        accepted: bool,
+        /// How to be reached; required to agree.
+        contact: Arc<str>,
+    },
+    /// Note that the caller, for the coordinator, reads an intake report.
+    ReadReport {
+        /// Whose.
+        of: Name,
+    },
+    /// Note that the caller, for the coordinator, looks at the room as a participant sees it.
+    SeeAs {
+        /// As whom.
+        participant: Name,
+    },
 }
 
 /// How a room starts.

@@ -60,6 +60,26 @@ uuid_id! {
     InvitationId
 }
 uuid_id! {
+    /// One release of earlier messages.
+    ReleaseId
+}
+uuid_id! {
+    /// One question to a source: may this go to them?
+    AskId
+}
+uuid_id! {
+    /// One withdrawal whose receivers are asked to delete what they have.
+    RecallId
+}
+uuid_id! {
+    /// One side of an introduction; the other side has an id of its own.
+    IntroductionId
+}
+uuid_id! {
+    /// One disclosure under a legal duty.
+    DisclosureId
+}
+uuid_id! {
     /// Chosen by the caller for one write, so that a retry has one effect.
     RequestId
 }

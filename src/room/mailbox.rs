@@ -36,6 +36,13 @@ pub enum Run {
         /// How many.
         count: u32,
     },
+    /// Messages that the entry before them in this mailbox opened: a release, an approval, a forwarding, a legal disclosure.
+    Opened {
+        /// The entry that opened them.
+        by: Seq,
+        /// The messages' own entries, in order.
+        messages: Vec<Seq>,
+    },
     /// A notice that earlier deliveries were withdrawn.
     Notice(Notice),
 }
@@ -45,6 +52,8 @@ pub enum Run {
 pub struct Notice {
     /// First and last index of each range.
     pub ranges: Vec<(Index, Index)>,
+    /// Whether its receiver is asked to delete what stood there.
+    pub recall: Option<Recall>,
 }
 
 /// What stands at an index.

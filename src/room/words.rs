@@ -134,3 +134,27 @@ pub enum Tlp {
     /// The named individuals only.
     Red,
 }
+
+/// What a source answers when it is asked for consent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AskAnswer {
+    /// No.
+    No,
+    /// Only in a coordinator's sanitised words.
+    RelayOnly,
+    /// As it is.
+    Yes,
+}
+
+/// What a receiver answers when it is asked to delete what was withdrawn.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RecallAnswer {
+    /// It has deleted it.
+    Deleted,
+    /// A law makes it keep it.
+    RetainedByLaw,
+    /// It has shared it onward before it was told.
+    SharedOnward,
+    /// It can't, for another reason.
+    CannotDelete,
+}
