@@ -178,7 +178,8 @@ impl RoomState {
                 *m == material && *sharing == Sharing::No && self.bind(source, name) == Some(reader)
             });
             let forwarding = self.opened(opening.by).is_some_and(|opened| opened.ground == OpenedBy::Forwarding);
-            let narrowed = self.permits(source, reader, material) < permitted;
+            // Not answered is enforced as no.
+            let narrowed = self.permits(source, reader, material).max(Sharing::No) < permitted.max(Sharing::No);
             if narrowed || no_by_class || no_by_name || forwarding && !may_forward {
                 self.openings.remove(&opening);
             }
