@@ -72,6 +72,7 @@ impl RoomState {
         for &reader in readers.iter().filter(|&&reader| self.is_present(reader)) {
             self.openings.extend(messages.iter().map(|&message| Opening { reader, message, by }));
         }
+        self.openers.push(by);
         Trace::Opened(Arc::new(Opened { ground, source, messages, to: readers.into_iter().collect() }))
     }
 
@@ -109,6 +110,13 @@ impl RoomState {
     ) -> impl Iterator<Item = Opening> + '_ {
         let all = Opening { reader, message, by: Seq(0) }..=Opening { reader, message, by: Seq(u64::MAX) };
         self.openings.range(all).copied().filter(move |&opening| self.is_open(opening, now))
+    }
+
+    /// Whether the message was ever opened to the reader with its source's consent.
+    pub(in crate::room) fn was_opened_to(&self, reader: Slot, message: Seq) -> bool {
+        self.openers.iter().filter_map(|&by| self.opened(by)).any(|opened| {
+            !opened.ground.is_legal_duty() && opened.to.contains(reader) && opened.messages.contains(&message)
+        })
     }
 
     /// The materials of `source` that an opening shows.
