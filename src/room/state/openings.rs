@@ -69,7 +69,8 @@ impl RoomState {
         messages.sort_unstable();
         messages.dedup();
         let readers: Vec<Slot> = to.iter().filter_map(|organisation| self.slot(organisation)).collect();
-        for &reader in readers.iter().filter(|&&reader| self.is_present(reader)) {
+        let present: Vec<Slot> = readers.iter().copied().filter(|&reader| self.is_present(reader)).collect();
+        for reader in present {
             self.openings.extend(messages.iter().map(|&message| Opening { reader, message, by }));
         }
         self.openers.push(by);
@@ -177,7 +178,8 @@ impl RoomState {
                 *m == material && *sharing == Sharing::No && self.bind(source, name) == Some(reader)
             });
             let forwarding = self.opened(opening.by).is_some_and(|opened| opened.ground == OpenedBy::Forwarding);
-            let narrowed = self.permits(source, reader, material) < permitted;
+            // Not answered is enforced as no.
+            let narrowed = self.permits(source, reader, material).max(Sharing::No) < permitted.max(Sharing::No);
             if narrowed || no_by_class || no_by_name || forwarding && !may_forward {
                 self.openings.remove(&opening);
             }
