@@ -206,4 +206,3 @@ pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Di
     let source = state.slot(organisation)?;
     (source == reader.slot || RoomState::is_coordinator(reader.slot)).then(|| Disclosed((**report).clone()))
 }
-
