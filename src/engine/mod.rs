@@ -97,6 +97,7 @@ pub struct Opened {
 
 /// What stands at one index of a mailbox, as its owner may see it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is shown; a box would be an allocation for each")]
 pub enum Delivery {
     /// This.
     Shown(Disclosed<Shown>),
