@@ -23,6 +23,22 @@ pub const DISPLAY_NAME_BYTES_MAX: usize = 120;
 /// Recipients, or TLP:RED actors, of one message. More than that is the whole room.
 pub const RECIPIENTS_MAX: usize = 256;
 
+/// Messages in one release, question, forwarding or legal disclosure: each is shown again to each receiver at one place.
+pub const RELEASE_MESSAGES_MAX: usize = 256;
+
+/// Messages that one relay is made from.
+pub const PARENTS_MAX: usize = 64;
+
+/// How many affected organisations a recipient must have before its eyes that could be the source of a relay, unless the source
+/// approves the text: among three, naming none names none.
+pub const RELAY_SOURCES_MIN: usize = 3;
+
+/// Microseconds that an organisation has which reports to the police itself, before it is reminded: one day.
+pub const POLICE_REPORT_TIME_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// Open questions, releases and proposals in one room.
+pub const MATTERS_MAX: usize = 4096;
+
 /// Organisations named in one sharing consent.
 pub const NAMED_MAX: usize = 256;
 

@@ -310,6 +310,8 @@ pub enum Event {
         disclosure: DisclosureId,
         /// The source.
         organisation: OrganisationId,
+        /// As it was disclosed.
+        duty: Arc<LegalDuty>,
     },
     /// The coordinator proposed to two organisations that they get in touch.
     IntroductionProposed {

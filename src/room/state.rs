@@ -7,10 +7,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use self::matters::Matters;
+pub(super) use self::openings::{Opened, OpenedBy, Opening};
+pub(super) use self::relay::{Relay, RelayBar, RelayWish, only_source};
 use super::consent::{Consent, Name, Scope, Slot, Slots};
 use super::event::{Entry, Event, Message};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
 use super::words::{Answer, Attribution, Audience, Material, Role, Sharing, Tlp};
+
+mod matters;
+mod openings;
+mod relay;
+mod rule;
 
 /// An organisation that is or was in the room.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,6 +71,11 @@ impl Participant {
             (Attribution::Named, Name::Organisation(organisation)) => *organisation == self.organisation,
         }
     }
+
+    /// Whether a name that nobody was shown by may be its: anybody's whose organisation id is not shown, and its owner's.
+    fn may_be(&self, name: &Name) -> bool {
+        self.attribution != Attribution::Named || self.is_shown_as(name)
+    }
 }
 
 /// An invitation that waits for its answer.
@@ -82,23 +95,52 @@ pub struct Invitation {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Trace {
     /// A message.
-    Message {
-        source: Slot,
-        material: Material,
-        coordinator_only: bool,
-        /// Recipients or TLP:RED actors, where there are any.
-        narrowed: Option<Arc<Narrowed>>,
-    },
+    Message(Posted),
+    /// Earlier messages were opened to organisations.
+    Opened(Arc<Opened>),
     /// Something about one participant that all who can tell that it is here are told.
     About(Slot),
     /// Something that only this participant and the coordinator are told.
     Private(Slot),
+    /// Something that one participant did with a message of another: both are told, if the other can tell that the first is here.
+    Told { by: Slot, source: Slot, message: Option<Seq> },
+    /// Something that these two participants and the coordinator are told.
+    Both(Slot, Slot),
     /// Something that only the coordinator is told.
     CoordinatorOnly,
     /// Something that nobody is told: it changed nothing.
     Nobody,
     /// Something that all are told.
     Everybody,
+}
+
+/// A message, but for its text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Posted {
+    pub(super) id: MessageId,
+    pub(super) recorded_at: Timestamp,
+    pub(super) source: Slot,
+    pub(super) material: Material,
+    pub(super) tlp: Tlp,
+    pub(super) coordinator_only: bool,
+    pub(super) asks_for_acknowledgement: bool,
+    /// Why it is shown to nobody any more but its source and the coordinator, if it isn't.
+    pub(super) fallen: Option<Fall>,
+    /// Recipients or TLP:RED actors, where there are any.
+    pub(super) narrowed: Option<Arc<Narrowed>>,
+    /// What it is made from, if it is a relay.
+    pub(super) relay: Option<Arc<Relay>>,
+}
+
+/// How a message came to be shown to nobody any more but its source and the coordinator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fall {
+    /// Its source withdrew its consent for it.
+    Withdrawn,
+    /// Its source took it back as void.
+    Retracted,
+    /// Another message stands for it.
+    Superseded,
 }
 
 /// Who a message was narrowed to by its source.
@@ -131,6 +173,13 @@ pub enum Status {
 /// "It does not hold now."
 const BROKEN: Seq = Seq(u64::MAX);
 
+/// What a message needs of its source's consent: a relay of it, or itself.
+#[derive(Clone, Copy)]
+enum Need {
+    Relay,
+    Direct,
+}
+
 /// A room, as the fold of its log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoomState {
@@ -146,14 +195,24 @@ pub struct RoomState {
     pub(super) invitations: BTreeMap<InvitationId, Invitation>,
     pub(super) traces: Vec<Trace>,
     messages: HashMap<MessageId, Seq>,
+    /// Which of them are relays.
+    relays: Vec<Seq>,
+    /// The entries that opened earlier messages.
+    openers: Vec<Seq>,
     /// Fingerprints of (actor, request id): where to look for the write that used it.
     requests: BTreeSet<(u64, Seq)>,
     /// By participant: whom it has been shown.
     known: Vec<Known>,
-    /// `[source][reader][material]`: since when `direct` has held without a break.
-    ok_since: Vec<Vec<[Seq; 3]>>,
-    /// The earliest expiry of a consent.
-    next_expiry: Option<Timestamp>,
+    /// `[source][reader][need][material]`: since when the need (relay, direct) has been met without a break.
+    ok_since: Vec<Vec<[[Seq; 3]; 2]>>,
+    /// What was opened to whom, and still is.
+    openings: BTreeSet<Opening>,
+    /// What waits for an answer or a moment.
+    pub(super) matters: Matters,
+    /// Who acknowledged what, and when.
+    pub(super) acknowledged: BTreeMap<(Seq, Slot), Timestamp>,
+    /// The earliest moment at which something ends or is due.
+    next_due: Option<Timestamp>,
 }
 
 impl Default for RoomState {
@@ -171,10 +230,15 @@ impl Default for RoomState {
             invitations: BTreeMap::new(),
             traces: Vec::new(),
             messages: HashMap::new(),
+            relays: Vec::new(),
+            openers: Vec::new(),
             requests: BTreeSet::new(),
             known: Vec::new(),
             ok_since: Vec::new(),
-            next_expiry: None,
+            openings: BTreeSet::new(),
+            matters: Matters::default(),
+            acknowledged: BTreeMap::new(),
+            next_due: None,
         }
     }
 }
@@ -213,14 +277,19 @@ impl RoomState {
         self.status
     }
 
-    /// When the next consent expires.
-    pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.next_expiry
+    /// When the next consent expires, or something else becomes due ([`super::decide::expired`]).
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_due
     }
 
     /// The number of an organisation that is or was here.
     pub fn slot(&self, organisation: &OrganisationId) -> Option<Slot> {
         self.by_organisation.get(organisation).copied()
+    }
+
+    /// The number of the participant with this id.
+    pub(super) fn slot_of(&self, id: ParticipantId) -> Option<Slot> {
+        self.by_participant.get(&id).copied()
     }
 
     /// The participant with this number.
@@ -326,46 +395,73 @@ impl RoomState {
     pub(super) fn permits(&self, source: Slot, reader: Slot, material: Material) -> Sharing {
         let consent = &self.participant(source).consent;
         let o = self.participant(reader);
-        let bound = consent.named.iter().find(|named| named.bound == Some(reader));
-        let unbound = |may_be: &dyn Fn(&Name) -> bool, at_most| {
-            let caps = consent.named.iter().filter(|named| named.bound.is_none() && may_be(&named.name));
-            caps.filter_map(|named| named.sharing[material as usize]).fold(at_most, Sharing::min)
-        };
-        if let Some(sharing) = bound.and_then(|named| named.sharing[material as usize]) {
+        if let Some(sharing) = self.bound_answer(source, reader, material) {
             // What was said under its name before the source was shown that this is its name still narrows.
-            return unbound(&|name| o.is_shown_as(name), sharing);
+            return self.capped(source, material, |name| o.is_shown_as(name)).unwrap_or(sharing).min(sharing);
         }
         let Some(audience) = o.role.audience() else { return Sharing::No };
         let cell = consent.cell(material, audience);
         if !cell.covered.contains(reader) && consent.newcomers[audience as usize] != Answer::Yes {
             return Sharing::No;
         }
-        // A name that nobody was shown under may be anybody's whose organisation id the source isn't shown, and is its owner's.
-        unbound(&|name| o.attribution != Attribution::Named || o.is_shown_as(name), cell.sharing)
+        let cap = self.capped(source, material, |name| o.may_be(name));
+        cap.unwrap_or(cell.sharing).min(cell.sharing)
+    }
+
+    /// Whether `source` has said `no` to the reader by name, or by a name that may be the reader's.
+    pub(super) fn is_named_no(&self, source: Slot, reader: Slot, material: Material) -> bool {
+        let o = self.participant(reader);
+        let no = Some(Sharing::No);
+        self.bound_answer(source, reader, material) == no || self.capped(source, material, |name| o.may_be(name)) == no
+    }
+
+    fn bound_answer(&self, source: Slot, reader: Slot, material: Material) -> Option<Sharing> {
+        let mut named = self.participant(source).consent.named.iter();
+        named.find(|named| named.bound == Some(reader)).and_then(|named| named.sharing[material as usize])
+    }
+
+    /// The least of what was answered under names that nobody was shown by.
+    fn capped(&self, source: Slot, material: Material, may_be: impl Fn(&Name) -> bool) -> Option<Sharing> {
+        let named = self.participant(source).consent.named.iter();
+        let caps = named.filter(|named| named.bound.is_none() && may_be(&named.name));
+        caps.filter_map(|named| named.sharing[material as usize]).min()
     }
 
     /// Since when `reader` may have seen what `source` shares directly, without a break until now.
     pub(super) fn direct_since(&self, source: Slot, reader: Slot, material: Material, now: Timestamp) -> Option<Seq> {
-        let since = self.ok_since[source.index()][reader.index()][material as usize];
+        self.since(source, reader, Need::Direct, material, now)
+    }
+
+    /// Since when `reader` may have been shown a coordinator's words about `source`'s material, without a break until now.
+    pub(super) fn relay_since(&self, source: Slot, reader: Slot, material: Material, now: Timestamp) -> Option<Seq> {
+        self.since(source, reader, Need::Relay, material, now)
+    }
+
+    fn since(&self, source: Slot, reader: Slot, need: Need, material: Material, now: Timestamp) -> Option<Seq> {
+        let since = self.ok_since[source.index()][reader.index()][need as usize][material as usize];
         (since != BROKEN && !self.participant(source).consent.is_expired(now)).then_some(since)
     }
 
-    fn holds(&self, source: Slot, reader: Slot, material: Material) -> bool {
+    fn holds(&self, source: Slot, reader: Slot, need: Need, material: Material) -> bool {
+        let may = |least| self.permits(source, reader, material) >= least;
         source != reader
             && self.is_present(reader)
-            && !self.is_hidden(reader)
-            && !self.is_hidden(source)
-            && self.permits(source, reader, material) >= Sharing::Direct
+            && match need {
+                Need::Relay => may(Sharing::Relay),
+                Need::Direct => !self.is_hidden(reader) && !self.is_hidden(source) && may(Sharing::Direct),
+            }
     }
 
     fn refresh(&mut self, source: Slot, reader: Slot, at: Seq) {
-        for material in Material::ALL {
-            let holds = self.holds(source, reader, material);
-            let since = &mut self.ok_since[source.index()][reader.index()][material as usize];
-            match (holds, *since == BROKEN) {
-                (true, true) => *since = at,
-                (false, false) => *since = BROKEN,
-                (true, false) | (false, true) => {}
+        for need in [Need::Relay, Need::Direct] {
+            for material in Material::ALL {
+                let holds = self.holds(source, reader, need, material);
+                let since = &mut self.ok_since[source.index()][reader.index()][need as usize][material as usize];
+                match (holds, *since == BROKEN) {
+                    (true, true) => *since = at,
+                    (false, false) => *since = BROKEN,
+                    (true, false) | (false, true) => {}
+                }
             }
         }
     }
@@ -383,7 +479,7 @@ impl RoomState {
     }
 
     fn end_expired(&mut self, now: Timestamp) {
-        if self.next_expiry.is_none_or(|at| at > now) {
+        if self.next_due.is_none_or(|at| at > now) {
             return;
         }
         for source in 0..self.participants.len() as u16 {
@@ -397,16 +493,19 @@ impl RoomState {
         let bound = match scope {
             Scope::Named(name) => self.bind(source, name),
             Scope::All | Scope::Material(_) | Scope::Audience(_) => None,
+            Scope::Message(message) => return self.fall_of(source, *message, Fall::Withdrawn),
         };
+        self.end_openings(source, scope, bound);
         let mut consent = std::mem::take(&mut self.participants[source.index()].consent);
         consent.end(scope, |slot, audience| self.is_in(slot, audience), bound);
         self.participants[source.index()].consent = consent;
-        self.find_next_expiry();
+        self.find_next_due();
         self.refresh_source(source, at);
     }
 
-    fn find_next_expiry(&mut self) {
-        self.next_expiry = self.participants.iter().filter_map(|participant| participant.consent.expires_at).min();
+    fn find_next_due(&mut self) {
+        let expiries = self.participants.iter().filter_map(|participant| participant.consent.expires_at);
+        self.next_due = expiries.chain(self.matters.due()).min();
     }
 
     /// Consent for a class covers a participant for as long as it stays in the class as it was.
@@ -422,8 +521,8 @@ impl RoomState {
         self.by_participant.insert(participant.id, slot);
         self.participants.push(participant);
         self.known.push(Known::default());
-        self.ok_since.iter_mut().for_each(|row| row.push([BROKEN; 3]));
-        self.ok_since.push(vec![[BROKEN; 3]; self.participants.len()]);
+        self.ok_since.iter_mut().for_each(|row| row.push([[BROKEN; 3]; 2]));
+        self.ok_since.push(vec![[[BROKEN; 3]; 2]; self.participants.len()]);
         slot
     }
 
@@ -515,6 +614,7 @@ impl RoomState {
                 };
                 self.participants[slot.index()].present_since = None;
                 self.uncover(slot);
+                self.end_openings_to(slot);
                 self.refresh_reader(slot, at);
                 Trace::About(slot)
             }
@@ -528,6 +628,7 @@ impl RoomState {
             }
             Event::ConsentGiven { organisation, change } => {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
+                let before = self.opened_by(slot);
                 let mut consent = std::mem::take(&mut self.participants[slot.index()].consent);
                 let in_class = |audience| {
                     let others = self.participants().map(|(other, _)| other).filter(|&other| other != slot);
@@ -535,12 +636,15 @@ impl RoomState {
                 };
                 consent.give(change, in_class, |name| self.bind(slot, name));
                 self.participants[slot.index()].consent = consent;
-                self.find_next_expiry();
+                self.note_police_answer(slot, entry.recorded_at);
+                self.end_narrowed_openings(slot, change, &before);
+                self.find_next_due();
                 self.refresh_source(slot, at);
                 Trace::Private(slot)
             }
-            Event::ConsentWithdrawn { organisation, scope } => {
+            Event::ConsentWithdrawn { organisation, scope, recall } => {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
+                self.matters.recall(*recall, slot);
                 self.end_consent(slot, scope, at);
                 Trace::Private(slot)
             }
@@ -556,13 +660,104 @@ impl RoomState {
             }
             Event::MessagePosted { organisation, message } => {
                 let Some(source) = known(self, organisation) else { return Trace::Nobody };
-                self.messages.insert(message.id, at);
-                Trace::Message {
-                    source,
-                    material: message.material,
-                    coordinator_only: message.coordinator_only,
-                    narrowed: self.narrowed(message, entry.author.as_ref()),
+                let narrowed = self.narrowed(source, message, entry);
+                self.post(source, message, entry, narrowed, None)
+            }
+            Event::RelayPublished { organisation, message, parents, unapproved } => {
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
+                let relay = self.sealed_relay(message, parents, unapproved, entry.recorded_at);
+                self.post(source, message, entry, None, Some(Arc::new(relay)))
+            }
+            Event::MessageRetracted { organisation, message, reason: _ } => {
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
+                let red = self.message(*message).filter(|&seq| self.is_red(seq));
+                self.fall_of(slot, *message, Fall::Retracted);
+                Trace::Told { by: slot, source: slot, message: red }
+            }
+            Event::MessageAcknowledged { organisation, message } => {
+                let (Some(by), Some(seq)) = (known(self, organisation), self.message(*message)) else {
+                    return Trace::Nobody;
+                };
+                let Some(source) = self.posted(seq).map(|posted| posted.source) else { return Trace::Nobody };
+                self.acknowledged.entry((seq, by)).or_insert(entry.recorded_at);
+                Trace::Told { by, source, message: Some(seq) }
+            }
+            Event::MessagesReleased { organisation, release, messages, to } => {
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
+                self.matters.releases.insert(*release, (source, at));
+                self.open(at, source, OpenedBy::Release, messages, to)
+            }
+            Event::ReleaseRevoked { organisation, release } => {
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
+                if let Some((_, by)) = self.matters.releases.remove(release) {
+                    self.openings.retain(|opening| opening.by != by);
                 }
+                Trace::Private(source)
+            }
+            Event::RelayApproved { organisation, message, to } => {
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
+                self.open(at, source, OpenedBy::Approval, std::slice::from_ref(message), to)
+            }
+            Event::MessagesForwarded { organisation, messages, to, reason: _ } => {
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
+                self.open(at, source, OpenedBy::Forwarding, messages, std::slice::from_ref(to))
+            }
+            Event::LegallyDisclosed { disclosure, organisation, duty, proposed_by: _ } => {
+                let Some(source) = known(self, organisation) else { return Trace::Nobody };
+                self.matters.disclosed(*disclosure, source, duty, at);
+                self.find_next_due();
+                let suppressed = duty.suppress_until.is_some();
+                let by = OpenedBy::LegalDuty { suppressed };
+                self.open(at, source, by, &duty.messages, std::slice::from_ref(&duty.to))
+            }
+            Event::TermsChanged { terms } => {
+                self.terms = terms.clone();
+                for source in 0..self.participants.len() as u16 {
+                    self.end_consent(Slot(source), &Scope::All, at);
+                }
+                Trace::Everybody
+            }
+            Event::RoomSeenAs { organisation }
+            | Event::ReportRead { organisation }
+            | Event::PoliceReportMade { organisation, .. }
+            | Event::PoliceReportDue { organisation }
+            | Event::AskSuggested { organisation, .. }
+            | Event::AskAnswered { organisation, .. }
+            | Event::RelayRejected { organisation, .. }
+            | Event::LegalDisclosureNotified { organisation, .. }
+            | Event::IntroductionAnswered { organisation, .. }
+            | Event::ConsentAsked { source: organisation, .. } => {
+                let Some(slot) = known(self, organisation) else { return Trace::Nobody };
+                self.note_matter(slot, entry);
+                Trace::Private(slot)
+            }
+            Event::RecallAnswered { organisation, recall, answer, comment } => {
+                let Some(by) = known(self, organisation) else { return Trace::Nobody };
+                let Some(source) = self.matters.answer_recall(*recall, by, *answer, comment, entry.recorded_at) else {
+                    return Trace::Nobody;
+                };
+                Trace::Told { by, source, message: None }
+            }
+            Event::AskLapsed { ask } => match self.matters.lapse(*ask) {
+                Some(source) => {
+                    self.find_next_due();
+                    Trace::Private(source)
+                }
+                None => Trace::Nobody,
+            },
+            Event::LegalDisclosureProposed { disclosure, duty } => {
+                if let Some(author) = &entry.author {
+                    self.matters.proposed.insert(*disclosure, (duty.clone(), author.clone()));
+                }
+                Trace::CoordinatorOnly
+            }
+            Event::IntroductionProposed { sides } | Event::Introduced { sides } => {
+                let [a, b] = sides;
+                let (Some(a), Some(b)) = (known(self, &a.organisation), known(self, &b.organisation)) else {
+                    return Trace::Nobody;
+                };
+                self.note_matter(a, entry);
+                Trace::Both(a, b)
             }
             Event::RoomClosed => {
                 self.status = Status::Closed;
@@ -575,13 +770,82 @@ impl RoomState {
         }
     }
 
-    fn narrowed(&self, message: &Message, author: Option<&Actor>) -> Option<Arc<Narrowed>> {
-        match message.tlp {
-            Tlp::Red => Some(Arc::new(Narrowed::Red { author: author.cloned(), actors: message.red_actors.clone() })),
-            Tlp::Clear | Tlp::Green | Tlp::Amber | Tlp::AmberStrict => (!message.recipients.is_empty()).then(|| {
-                let slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
-                Arc::new(Narrowed::Recipients(slots))
-            }),
+    fn post(
+        &mut self,
+        source: Slot,
+        message: &Message,
+        entry: &Entry,
+        narrowed: Option<Arc<Narrowed>>,
+        relay: Option<Arc<Relay>>,
+    ) -> Trace {
+        if let Some(old) = message.supersedes {
+            self.fall_of(source, old, Fall::Superseded);
+        }
+        self.messages.insert(message.id, entry.seq);
+        self.relays.extend(relay.iter().map(|_| entry.seq));
+        Trace::Message(Posted {
+            id: message.id,
+            recorded_at: entry.recorded_at,
+            source,
+            material: message.material,
+            tlp: message.tlp,
+            coordinator_only: message.coordinator_only,
+            asks_for_acknowledgement: message.acknowledge_by.is_some(),
+            fallen: None,
+            narrowed,
+            relay,
+        })
+    }
+
+    /// Whom the message reaches at most: its own recipients, and, if it stands for another, those who could see that one.
+    fn narrowed(&self, source: Slot, message: &Message, entry: &Entry) -> Option<Arc<Narrowed>> {
+        if message.tlp == Tlp::Red {
+            let author = entry.author.clone();
+            return Some(Arc::new(Narrowed::Red { author, actors: message.red_actors.clone() }));
+        }
+        let recipients: Slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
+        let listed = |slot| message.recipients.is_empty() || recipients.contains(slot);
+        if let Some(old) = message.supersedes.and_then(|old| self.message(old)) {
+            let seen = |&slot: &Slot| self.reaches(slot, old, entry.recorded_at) && listed(slot);
+            let slots = (0..self.participants.len() as u16).map(Slot).filter(|&slot| slot != source).filter(seen);
+            return Some(Arc::new(Narrowed::Recipients(slots.collect())));
+        }
+        (!message.recipients.is_empty()).then(|| Arc::new(Narrowed::Recipients(recipients)))
+    }
+
+    /// The message at this place, but for its text.
+    pub(super) fn posted(&self, seq: Seq) -> Option<&Posted> {
+        match self.traces.get(usize::try_from(seq.0).ok()?)? {
+            Trace::Message(posted) => Some(posted),
+            Trace::Opened(_)
+            | Trace::About(_)
+            | Trace::Private(_)
+            | Trace::Told { .. }
+            | Trace::Both(..)
+            | Trace::CoordinatorOnly
+            | Trace::Nobody
+            | Trace::Everybody => None,
+        }
+    }
+
+    fn is_red(&self, seq: Seq) -> bool {
+        self.posted(seq).is_some_and(|posted| posted.tlp == Tlp::Red)
+    }
+
+    /// Why the message, or one that it is made from, is shown to nobody any more but its source and the coordinator.
+    pub(super) fn fallen(&self, posted: &Posted) -> Option<Fall> {
+        let mut parents = posted.relay.iter().flat_map(|relay| &relay.parents).filter_map(|&seq| self.posted(seq));
+        posted.fallen.or_else(|| parents.find_map(|parent| parent.fallen))
+    }
+
+    fn fall_of(&mut self, source: Slot, message: MessageId, why: Fall) {
+        let Some(seq) = self.message(message) else { return };
+        let index = usize::try_from(seq.0).unwrap_or(usize::MAX);
+        if let Some(Trace::Message(posted)) = self.traces.get_mut(index)
+            && posted.source == source
+        {
+            posted.fallen = posted.fallen.or(Some(why));
+            self.close_message(seq);
         }
     }
 }

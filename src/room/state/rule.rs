@@ -1,0 +1,45 @@
+//! The rule for messages, by organisation. One question: may this organisation be shown this message now?
+//!
+//! TLP:RED goes by person and is `disclose`'s; here an organisation counts as soon as one of its persons may be named.
+//! A child of `state`. Upholds: R5 (the running rule: lost once is lost).
+
+use super::{Narrowed, Posted, RoomState};
+use crate::room::consent::Slot;
+use crate::room::ids::{Seq, Timestamp};
+
+impl RoomState {
+    /// The running rule, for who is neither the message's source nor the coordinator.
+    pub(in crate::room) fn by_rule(&self, reader: Slot, seq: Seq, posted: &Posted, now: Timestamp) -> bool {
+        let Some(present_since) = self.participant(reader).present_since else { return false };
+        if self.fallen(posted).is_some() || posted.coordinator_only {
+            return false;
+        }
+        if let Some(relay) = &posted.relay {
+            return relay.allowed.contains(reader)
+                && present_since <= seq
+                && relay.sources.iter().all(|&(source, material)| {
+                    source == reader
+                        || self.relay_since(source, reader, material, now).is_some_and(|since| since <= seq)
+                });
+        }
+        if let Some(Narrowed::Recipients(recipients)) = posted.narrowed.as_deref()
+            && !recipients.contains(reader)
+        {
+            return false;
+        }
+        if Self::is_coordinator(posted.source) {
+            return present_since <= seq;
+        }
+        self.direct_since(posted.source, reader, posted.material, now).is_some_and(|since| since <= seq)
+    }
+
+    /// Whether the organisation may be shown the message now, on any ground.
+    pub(in crate::room) fn reaches(&self, reader: Slot, seq: Seq, now: Timestamp) -> bool {
+        self.posted(seq).is_some_and(|posted| {
+            reader == posted.source
+                || Self::is_coordinator(reader)
+                || self.by_rule(reader, seq, posted, now)
+                || self.openings_of(reader, seq, now).next().is_some()
+        })
+    }
+}
