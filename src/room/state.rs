@@ -103,6 +103,8 @@ pub(super) enum Trace {
     /// Something that only this participant and the coordinator are told.
     Private(Slot),
     /// Something that one participant did with a message of another: both are told, if the other can tell that the first is here.
+    ///
+    /// About a TLP:RED message, its author and named actors only.
     Told { by: Slot, source: Slot, message: Option<Seq> },
     /// Something that these two participants and the coordinator are told.
     Both(Slot, Slot),
@@ -646,7 +648,13 @@ impl RoomState {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.matters.recall(*recall, slot);
                 self.end_consent(slot, scope, at);
-                Trace::Private(slot)
+                match scope {
+                    Scope::Message(message) => {
+                        let red = self.message(*message).filter(|&seq| self.is_red(seq));
+                        Trace::Told { by: slot, source: slot, message: red }
+                    }
+                    Scope::All | Scope::Material(_) | Scope::Audience(_) | Scope::Named(_) => Trace::Private(slot),
+                }
             }
             // The end itself came with the time of this entry, or of one before it (`end_expired`).
             Event::ConsentExpired { organisation } => match known(self, organisation) {
@@ -799,13 +807,17 @@ impl RoomState {
 
     /// Whom the message reaches at most: its own recipients, and, if it stands for another, those who could see that one.
     fn narrowed(&self, source: Slot, message: &Message, entry: &Entry) -> Option<Arc<Narrowed>> {
+        let old = message.supersedes.and_then(|old| self.message(old));
         if message.tlp == Tlp::Red {
-            let author = entry.author.clone();
-            return Some(Arc::new(Narrowed::Red { author, actors: message.red_actors.clone() }));
+            let saw = |organisation: &OrganisationId| {
+                old.is_none_or(|old| self.slot(organisation).is_some_and(|o| self.reaches(o, old, entry.recorded_at)))
+            };
+            let actors = message.red_actors.iter().filter(|actor| saw(&actor.organisation)).cloned().collect();
+            return Some(Arc::new(Narrowed::Red { author: entry.author.clone(), actors }));
         }
         let recipients: Slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
         let listed = |slot| message.recipients.is_empty() || recipients.contains(slot);
-        if let Some(old) = message.supersedes.and_then(|old| self.message(old)) {
+        if let Some(old) = old {
             let seen = |&slot: &Slot| self.reaches(slot, old, entry.recorded_at) && listed(slot);
             let slots = (0..self.participants.len() as u16).map(Slot).filter(|&slot| slot != source).filter(seen);
             return Some(Arc::new(Narrowed::Recipients(slots.collect())));

@@ -82,8 +82,8 @@ pub(in crate::room) fn resolve_draft(
         acknowledge_by: *acknowledge_by,
     };
     if let Some(old) = supersedes {
-        let (seq, old) = standing(state, me, author, *old, now)?;
-        may_supersede(state, me, seq, old, &message, now)?;
+        let (_, old) = standing(state, me, author, *old, now)?;
+        may_supersede(state, me, old, &message)?;
     }
     Ok(message)
 }
@@ -135,14 +135,8 @@ pub(super) fn standing<'s>(
     if posted.fallen.is_some() { Err(Refusal::MessageFallen) } else { Ok((seq, posted)) }
 }
 
-fn may_supersede(
-    state: &RoomState,
-    me: Slot,
-    seq: Seq,
-    old: &Posted,
-    new: &Message,
-    now: Timestamp,
-) -> Result<(), Refusal> {
+/// Whoever could not see the old one will not see the new one either: the state sees to that.
+fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Result<(), Refusal> {
     let widens = |field| Err(Refusal::EditWidens { field });
     if new.material != old.material {
         return widens("draft.material");
@@ -161,15 +155,12 @@ fn may_supersede(
                 return widens("draft.recipients");
             }
         }
-        Some(Narrowed::Red { actors, .. }) => {
-            if new.red_actors.iter().any(|actor| !actors.contains(actor)) {
-                return widens("draft.red_actors");
-            }
+        Some(Narrowed::Red { actors, .. }) if new.red_actors.iter().any(|actor| !actors.contains(actor)) => {
+            return widens("draft.red_actors");
         }
-        None => {}
+        Some(Narrowed::Red { .. }) | None => {}
     }
-    let could_not = |actor: &Actor| listed(&actor.organisation).is_none_or(|slot| !state.reaches(slot, seq, now));
-    if new.red_actors.iter().any(could_not) { widens("draft.red_actors") } else { Ok(()) }
+    Ok(())
 }
 
 /// Takes a message, or a relay, back as void.

@@ -5,7 +5,6 @@
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, Seq, Timestamp};
 use crate::room::state::{Narrowed, OpenedBy, Posted, RoomState, Trace};
-use crate::room::words::Tlp;
 
 /// On what ground an entry is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,8 +70,9 @@ pub(in crate::room) fn basis(
         Trace::Private(participant) => coordinator || was_here && reader == *participant,
         Trace::Told { by, source, message } => {
             let exists = message.is_none_or(|message| {
-                let is_red = state.posted(message).is_some_and(|posted| posted.tlp == Tlp::Red);
-                !is_red || basis(state, reader, actor, message, now).is_some()
+                let narrowed = state.posted(message).and_then(|posted| posted.narrowed.as_deref());
+                let Some(Narrowed::Red { author, actors }) = narrowed else { return true };
+                actor.is_some_and(|actor| author.as_ref() == Some(actor) || actors.contains(actor))
             });
             exists && (coordinator || was_here && (reader == *by || reader == *source && could_see(*by)))
         }
