@@ -22,7 +22,7 @@ mod openings;
 mod sees;
 
 use answers::Answers;
-pub(crate) use judge::{Verdict, name_of};
+pub(crate) use judge::name_of;
 pub(crate) use mailbox::{Item, NaiveMailbox};
 pub(crate) use openings::Kind;
 use openings::Opening;

@@ -93,6 +93,7 @@ fn normal(events: &[Event]) -> Vec<Event> {
             Event::MessagesReleased { to, .. } | Event::RelayApproved { to, .. } => to.sort(),
             Event::RelayPublished { unapproved, parents, .. } => {
                 unapproved.sort();
+                unapproved.dedup();
                 parents.sort();
             }
             _ => {}
@@ -135,6 +136,12 @@ impl Model {
             Command::ChangeTerms { terms } => {
                 v.object_if(me != COORDINATOR, "CoordinatorOnly");
                 v.object_if(closed, "RoomClosed");
+                let of = |event: &Event| match event {
+                    Event::RoomOpened { terms, .. } | Event::TermsChanged { terms } => Some(terms.clone()),
+                    _ => None,
+                };
+                let before = self.entries.iter().rev().find_map(|entry| of(&entry.event));
+                v.allow(before.as_ref() == Some(terms), &["Invalid"]);
                 v.events = Some(vec![Event::TermsChanged { terms: terms.clone() }]);
             }
             Command::Retract { message, reason } => {
@@ -153,7 +160,7 @@ impl Model {
                 let post = &self.posts[place];
                 let asked = post.message.acknowledge_by.is_some() && post.source != me;
                 v.object_if(!asked, "AcknowledgementNotAsked");
-                v.allow(self.is_void(*place, t), &["MessageWithdrawn"]);
+                v.allow(self.is_void(*place, t), &["MessageFallen"]);
                 let before = self.entries.iter().any(|entry| {
                     matches!(&entry.event, Event::MessageAcknowledged { organisation: o, message: m }
                         if *o == organisation && m == message)
@@ -203,9 +210,9 @@ impl Model {
                 v.events = Some(vec![Event::AskSuggested { organisation, source, material, reason }]);
             }
             Command::Ask { ask, source, subject, to, reason, answer_by } => {
-                let Some(event) = self.judge_ask(v, caller, me, (source, subject, to), now) else { return verdict };
                 v.object_if(closed, "RoomClosed");
                 v.object_if(!is_text(reason) || *answer_by <= now, "Invalid");
+                let Some(event) = self.judge_ask(v, caller, me, (source, subject, to), now) else { return verdict };
                 let (source, subject, to) = event;
                 let (ask, reason, answer_by) = (*ask, reason.clone(), *answer_by);
                 v.events = Some(vec![Event::ConsentAsked { ask, source, subject, to, reason, answer_by }]);
@@ -225,16 +232,17 @@ impl Model {
             Command::ApproveRelay { message, text_digest, to } => {
                 v.object_if(closed, "RoomClosed");
                 v.object_if(by_program, "PersonRequired");
-                self.judge_approval(v, me, *message, *text_digest, to);
+                self.judge_approval(v, caller, me, *message, *text_digest, to);
             }
             Command::RejectRelay { message, reason } => {
                 let place = self.places.get(message);
                 let relay = place.and_then(|place| self.posts[place].relay.as_ref());
-                let is_its = relay.is_some_and(|relay| relay.sources == [me]);
+                let is_its = relay.is_some_and(|relay| relay.sources == [me])
+                    && place.is_some_and(|place| self.sees_message(caller, *place, now));
                 v.object_if(!is_its, "MessageNotVisible");
                 v.object_if(reason.len() > TOO_LONG, "Invalid");
                 v.allow(closed, &["RoomClosed"]);
-                v.allow(is_its, &["MessageWithdrawn", "TextChanged", "RelayNotPermitted", "Invalid"]);
+                v.allow(is_its, &["MessageFallen", "TextChanged", "RelayNotPermitted", "Invalid"]);
                 let (message, reason) = (*message, reason.clone());
                 v.events = Some(vec![Event::RelayRejected { organisation, message, reason }]);
             }
@@ -305,10 +313,11 @@ impl Model {
                     let Some(place) = self.places.get(message) else { continue };
                     by_source.entry(self.posts[place].source).or_default().push(*message);
                 }
+                let suppress_until = duty.suppress_until.filter(|until| *until > now);
                 let of_source = |(source, messages): (No, Vec<MessageId>)| Event::LegallyDisclosed {
                     disclosure: *disclosure,
                     organisation: self.who[source].clone(),
-                    duty: Arc::new(LegalDuty { messages, ..(*duty).clone() }),
+                    duty: Arc::new(LegalDuty { messages, suppress_until, ..(*duty).clone() }),
                     proposed_by: by.clone(),
                 };
                 v.events = Some(by_source.into_iter().map(of_source).collect());
@@ -404,11 +413,11 @@ impl Model {
         else {
             let place = self.places.get(&message).filter(|place| self.posts[place].source == me);
             // A named actor loses a TLP:RED message that has fallen, and can be told either way.
-            v.allow(place.is_some_and(|place| self.was_named(caller, *place)), &["MessageWithdrawn"]);
+            v.allow(place.is_some_and(|place| self.was_named(caller, *place)), &["MessageFallen"]);
             v.object("MessageNotVisible");
             return;
         };
-        v.object_if(self.has_fallen(place, self.last()), "MessageWithdrawn");
+        v.object_if(self.has_fallen(place, self.last()), "MessageFallen");
     }
 
     fn was_named(&self, actor: &Actor, place: usize) -> bool {
@@ -434,12 +443,8 @@ impl Model {
             });
             match own {
                 None => v.object("MessageNotVisible"),
-                Some(place) => {
-                    let fallen = self.has_fallen(place, self.last());
-                    v.object_if(fallen, "MessageWithdrawn");
-                    let red = self.posts[&place].message.tlp == Tlp::Red;
-                    v.allow(fallen && red, &["MessageNotVisible"]);
-                }
+                // What has fallen already can be withdrawn as well, or not.
+                Some(place) => v.allow(self.has_fallen(place, self.last()), &["MessageFallen", "MessageNotVisible"]),
             }
         }
         let (organisation, scope) = (caller.organisation.clone(), scope.clone());
@@ -461,16 +466,19 @@ impl Model {
         }
         v.object_with(post.relay.is_some(), &["MessageNotVisible", "Invalid"]);
         let recipients: Vec<Option<No>> = draft.recipients.iter().map(|name| self.resolve(me, name)).collect();
-        let within = recipients.iter().flatten().all(|o| old.recipients.contains(&self.who[*o]));
+        let sees_it_anyway = |o: No| o == me || o == COORDINATOR;
+        let within =
+            recipients.iter().flatten().all(|o| old.recipients.contains(&self.who[*o]) || sees_it_anyway(*o));
         let red = draft.tlp == Tlp::Red;
-        let wider = !old.recipients.is_empty() && (recipients.is_empty() && !red || !within)
+        let for_all = recipients.is_empty() && !red && !draft.coordinator_only;
+        let wider = !old.recipients.is_empty() && (for_all || !within)
             || draft.material != old.material
             || draft.tlp < old.tlp
             || old.coordinator_only && !draft.coordinator_only
             || old.tlp == Tlp::Red && !draft.red_actors.iter().all(|actor| old.red_actors.contains(actor));
         v.object_if(wider, "EditWidens");
-        // Stricter in one way, and without the list in the other.
-        v.allow(red && old.tlp != Tlp::Red, &["EditWidens"]);
+        // Stricter in one way, and without the list in the other; or wider than what was left of the list after an edit.
+        v.allow(red && (old.tlp != Tlp::Red || old.supersedes.is_some()), &["EditWidens"]);
         v.allow(draft.coordinator_only && !old.recipients.is_empty(), &["EditWidens"]);
     }
 
@@ -487,7 +495,7 @@ impl Model {
                 continue;
             };
             v.object_if(self.posts[&place].message.tlp == Tlp::Red, "Invalid");
-            v.object_if(self.has_fallen(place, t), "MessageWithdrawn");
+            v.object_if(self.has_fallen(place, t), "MessageFallen");
         }
     }
 
@@ -532,7 +540,7 @@ impl Model {
             // Whatever else is wrong comes after that.
             return None;
         }
-        let source = found?;
+        let source = found.unwrap_or(No::MAX);
         v.object_with(source == COORDINATOR, &["Invalid", "NotForTheCoordinator"]);
         let subject = match subject {
             Subject::Material(material) => Subject::Material(*material),
@@ -544,8 +552,9 @@ impl Model {
                     {
                         None => v.object_with(true, &["MessageNotVisible", "Invalid"]),
                         Some(place) => {
-                            v.object_if(self.posts[&place].message.tlp == Tlp::Red, "Invalid");
-                            v.object_if(self.has_fallen(place, self.last()), "MessageWithdrawn");
+                            let red = self.posts[&place].message.tlp == Tlp::Red;
+                            v.object_with(red, &["Invalid", "MessageNotVisible"]);
+                            v.object_if(self.has_fallen(place, self.last()), "MessageFallen");
                         }
                     }
                 }
@@ -559,7 +568,7 @@ impl Model {
                 v.object_if(names.is_empty(), "Invalid");
                 for name in names {
                     let o = self.resolve(me, name);
-                    let seen = o.is_some_and(|o| self.can_tell(source, o, self.last()));
+                    let seen = o.is_some_and(|o| found.is_none() || self.can_tell(source, o, self.last()));
                     v.object_with(!seen, &["RecipientNotVisible", "Invalid", "ParticipantNotFound"]);
                     v.object_with(o == Some(COORDINATOR) || o == Some(source), &["Invalid", "RecipientNotVisible"]);
                     all.extend(o);
@@ -567,7 +576,7 @@ impl Model {
                 AskedFor::Organisations(self.names(&all))
             }
         };
-        Some((self.who[source].clone(), subject, to))
+        found.map(|source| (self.who[source].clone(), subject, to))
     }
 
     fn judge_answer(
@@ -654,11 +663,11 @@ impl Model {
         for parent in &draft.parents {
             let Some(place) = self.visible_place(caller, *parent, now) else {
                 let red = self.places.get(parent).is_some_and(|place| self.was_named(caller, *place));
-                v.allow(red, &["MessageWithdrawn"]);
+                v.allow(red, &["MessageFallen"]);
                 v.object("MessageNotVisible");
                 continue;
             };
-            v.object_if(self.is_void(place, t), "MessageWithdrawn");
+            v.object_if(self.is_void(place, t), "MessageFallen");
             match &self.posts[&place].relay {
                 None => parents.push(place),
                 Some(relay) => parents.extend(&relay.parents),
@@ -670,7 +679,7 @@ impl Model {
             self.judge_own(v, caller, me, old, now);
             let relay = self.places.get(&old).is_some_and(|place| self.posts[place].relay.is_some());
             v.object_with(!relay, &["MessageNotVisible", "Invalid", "EditWidens"]);
-            v.allow(self.places.get(&old).is_some_and(|place| self.is_void(*place, t)), &["MessageWithdrawn"]);
+            v.allow(self.places.get(&old).is_some_and(|place| self.is_void(*place, t)), &["MessageFallen"]);
         }
         let mut sources: Vec<No> =
             parents.iter().map(|n| self.posts[n].source).filter(|s| *s != COORDINATOR).collect();
@@ -689,7 +698,7 @@ impl Model {
             }
             let askable = match sources[..] {
                 [source] => {
-                    source != o && !self.is_hidden(source, t) && !self.is_hidden(o, t) && self.can_tell(source, o, t)
+                    self.is_present(source, t) && source != o && !self.is_hidden(source, t) && !self.is_hidden(o, t) && self.can_tell(source, o, t)
                 }
                 _ => false,
             };
@@ -717,7 +726,15 @@ impl Model {
         }]);
     }
 
-    fn judge_approval(&self, v: &mut Verdict, me: No, message: MessageId, digest: [u8; 32], to: &[Name]) {
+    fn judge_approval(
+        &self,
+        v: &mut Verdict,
+        caller: &Actor,
+        me: No,
+        message: MessageId,
+        digest: [u8; 32],
+        to: &[Name],
+    ) {
         let t = self.last();
         let place = self.places.get(&message).copied();
         let relay = place.and_then(|place| Some((place, self.posts[&place].relay.as_ref()?)));
@@ -726,7 +743,7 @@ impl Model {
             return;
         };
         // A source that came back was not here when the relay was published.
-        v.allow(!self.is_here(me, place, t), &["MessageNotVisible"]);
+        v.object_if(!self.sees_message_at(caller, place, t, self.moments[t].at), "MessageNotVisible");
         let text: [u8; 32] = Sha256::digest(self.posts[&place].message.text.as_bytes()).into();
         v.object_if(digest != text || self.is_void(place, t), "TextChanged");
         let hidden = self.is_hidden(me, t);
@@ -767,8 +784,7 @@ impl Model {
         }
         let found = self.resolve(me, to);
         v.object_with(found.is_none(), &["RecipientNotVisible", "ParticipantNotFound"]);
-        let Some(to) = found else { return };
-        v.object_if(self.moments[t].everybody[to].role != Role::Authority, "Invalid");
+        v.object_if(found.is_some_and(|to| self.moments[t].everybody[to].role != Role::Authority), "Invalid");
         let mut by_source: BTreeMap<No, Vec<MessageId>> = BTreeMap::new();
         for message in self.in_order(messages) {
             let source = self.posts[&self.places[&message]].source;
@@ -783,10 +799,8 @@ impl Model {
             let wrong = post.relay.is_some() || post.source == COORDINATOR;
             v.object_with(wrong, &["Invalid", "MessageNotVisible"]);
             v.object_if(post.message.tlp == Tlp::Red, "Invalid");
-            v.object_if(self.has_fallen(place, t), "MessageWithdrawn");
-            if post.source == COORDINATOR {
-                continue;
-            }
+            v.object_if(self.has_fallen(place, t), "MessageFallen");
+            let Some(to) = found.filter(|_| post.source != COORDINATOR) else { continue };
             let answers = &self.moments[t].answers[post.source];
             let not_allowed = answers.police != PoliceAnswer::CoordinatorMayForward
                 || self.is_over(post.source, t, now)
@@ -797,7 +811,7 @@ impl Model {
             v.allow(post.source == to, &["Invalid"]);
             v.object_if(self.has_named_no(post.source, to, post.message.material), "NamedNo");
         }
-        let (to, reason) = (self.who[to].clone(), reason.clone());
+        let Some(to) = found.map(|to| self.who[to].clone()) else { return };
         let of_source = |(source, messages): (No, Vec<MessageId>)| Event::MessagesForwarded {
             organisation: self.who[source].clone(),
             messages,

@@ -105,7 +105,7 @@ impl Model {
     }
 
     /// Delivers to the actor: notices about what it holds and may not see any more, then what it may see and doesn't hold, place
-    /// by place; what an entry opened comes after that entry.
+    /// by place; what an entry opened comes right after that entry, all of it. Only entries are counted.
     pub(crate) fn deliver(&self, mailbox: &mut NaiveMailbox, actor: &Actor, now: Timestamp, max: usize) {
         let Some(o) = self.no(&actor.organisation) else { return };
         let last = self.last();
@@ -122,7 +122,7 @@ impl Model {
             })
         };
         for n in 0..self.entries.len() {
-            if new.len() >= max {
+            if new.len() >= max.max(1) {
                 break;
             }
             let had = mailbox.items.contains(&Item::Entry(n));
@@ -142,7 +142,6 @@ impl Model {
                 }
             }
         }
-        new.truncate(max);
         for item in new {
             mailbox.items.push(item);
             mailbox.given.push((last, now));

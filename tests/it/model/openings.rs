@@ -188,7 +188,8 @@ impl Model {
             if is_red || post.message.coordinator_only || tlp < post.message.tlp {
                 return false;
             }
-            if !post.message.recipients.is_empty() && !recipients.contains(&o) {
+            // Its own words are no news to it, to whomever it narrowed them.
+            if post.source != o && !post.message.recipients.is_empty() && !recipients.contains(&o) {
                 return false;
             }
             if !self.lets_relay(post.source, o, post.message.material, t, now) {

@@ -138,8 +138,10 @@ impl Model {
         if o == COORDINATOR {
             return true;
         }
-        if relay.sources == [o] {
-            return self.is_here(o, p, t);
+        // The only source reads it, from the first receiver on that it can see.
+        let mut receivers = relay.allowed.iter().chain(&relay.unapproved).filter(|other| **other != o);
+        if relay.sources == [o] && receivers.any(|other| self.can_tell(o, *other, p)) && self.is_here(o, p, t) {
+            return true;
         }
         debug_assert_eq!(post.source, COORDINATOR, "only the coordinator relays");
         let lets = |at: usize, now: Timestamp| {
