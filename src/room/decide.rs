@@ -6,19 +6,35 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub(super) use self::message::resolve_draft;
+pub(super) use self::relay::resolve_relay;
 use super::consent::{Consent, ConsentChange, ExpiryChange, Name, Scope, Slot};
-use super::disclose::is_visible;
-use super::event::{Command, Draft, Event, Message, OpenRoom};
-use super::ids::{Actor, ActorKind, InvitationId, MessageId, OrganisationId, Timestamp};
+use super::event::{Command, Event, Message, OpenRoom, Recall};
+use super::ids::{Actor, ActorKind, InvitationId, OrganisationId, Timestamp};
+use super::mailbox::Mailboxes;
 use super::refusal::Refusal;
 use super::state::{Invitation, RoomState, Status};
-use super::words::{Attribution, Role, Sharing, Tlp};
+use super::words::{Attribution, Role, Sharing};
 use crate::limits;
 
+mod ask;
+mod duty;
+mod introduction;
+mod message;
+mod relay;
+mod release;
+
 /// Decides one command of one caller. The same arguments give the same answer. `now` is not earlier than the room's last entry.
+/// `mailboxes` tell who was given what: only who had something can tell that it deleted it.
 ///
 /// Consents whose time has come end first: whoever appends asks [`expired`] before this.
-pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+pub fn decide(
+    state: &RoomState,
+    mailboxes: &Mailboxes,
+    caller: &Actor,
+    command: Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
     if let Command::OpenRoom(open) = command {
         return open_room(state, caller, open, now);
     }
@@ -35,9 +51,9 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
     }
     let me = state.slot(&caller.organisation).ok_or(Refusal::RoomNotFound)?;
     let organisation = caller.organisation.clone();
-    if let Command::WithdrawConsent(scope) = command {
+    if let Command::WithdrawConsent { scope, recall } = command {
         // Also for who left or was removed: its consent stands until it takes it back.
-        return withdraw(me, organisation, scope);
+        return withdraw(state, me, caller, scope, recall, now);
     }
     if !state.is_present(me) {
         return Err(Refusal::RoomNotFound);
@@ -113,8 +129,85 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
         }
         Command::Post { message, draft } => {
             open(state)?;
-            let message = resolve_draft(state, me, caller, &draft, now)?.with_id(message);
-            Ok(vec![Event::MessagePosted { organisation, message: Arc::new(message) }])
+            let posted = resolve_draft(state, me, caller, &draft, now)?;
+            Ok(vec![Event::MessagePosted { organisation, message: Arc::new(Message { id: message, ..posted }) }])
+        }
+        Command::PublishRelay { message, draft } => {
+            coordinator(me)?;
+            relay::publish(state, caller, message, &draft, now)
+        }
+        Command::ApproveRelay { message, text_digest, to } => {
+            relay::approve(state, me, caller, message, text_digest, &to, now)
+        }
+        Command::RejectRelay { message, reason } => relay::reject(state, me, caller, message, reason, now),
+        Command::Retract { message, reason } => message::retract(state, me, caller, message, reason, now),
+        Command::Acknowledge { message } => message::acknowledge(state, me, caller, message, now),
+        Command::Release { release, messages, to } => release::release(state, me, caller, release, &messages, &to),
+        Command::RevokeRelease { release } => release::revoke(state, me, caller, release),
+        Command::AnswerRecall { recall, answer, comment } => {
+            release::answer_recall(mailboxes, caller, recall, answer, comment)
+        }
+        Command::SuggestAsk { source, material, reason } => {
+            ask::suggest(state, me, caller, source.as_ref(), material, reason)
+        }
+        Command::Ask { ask, source, subject, to, reason, answer_by } => {
+            coordinator(me)?;
+            open(state)?;
+            ask::ask(state, me, &source, ask::Question { ask, subject, to, reason, answer_by }, now)
+        }
+        Command::AnswerAsk { ask, answer, comment, release } => {
+            ask::answer(state, me, caller, ask, answer, comment, release, now)
+        }
+        Command::RecordPoliceReport { reference } => {
+            not_coordinator(me)?;
+            match state.participant(me).role {
+                Role::AffectedOrganisation => Ok(vec![Event::PoliceReportMade { organisation, reference }]),
+                Role::Coordinator | Role::ThirdParty | Role::Authority => Err(Refusal::AffectedOrganisationOnly),
+            }
+        }
+        Command::Forward { messages, to, reason } => {
+            coordinator(me)?;
+            open(state)?;
+            duty::forward(state, me, caller, &messages, &to, reason, now)
+        }
+        Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until } => {
+            coordinator(me)?;
+            let duty = duty::legal_duty(state, me, caller, statute, &messages, &to, suppress_until, now)?;
+            Ok(vec![Event::LegalDisclosureProposed { disclosure, duty: Arc::new(duty) }])
+        }
+        Command::ConfirmLegalDisclosure { disclosure } => {
+            coordinator(me)?;
+            duty::confirm(state, caller, disclosure, now)
+        }
+        Command::ProposeIntroduction { sides } => {
+            coordinator(me)?;
+            open(state)?;
+            introduction::propose(state, me, sides)
+        }
+        Command::AnswerIntroduction { introduction, accepted, contact } => {
+            introduction::answer(state, me, caller, introduction, accepted, contact)
+        }
+        Command::ReadReport { of } => {
+            coordinator(me)?;
+            let slot = super::disclose::whose(state, me, &of)?;
+            let known = state.participant(slot);
+            let newest = known.reports.last().ok_or(Refusal::ReportNotFound)?;
+            let was_read = state.matters.report_reads.contains(&(caller.clone(), *newest));
+            let organisation = known.organisation.clone();
+            Ok(if was_read { Vec::new() } else { vec![Event::ReportRead { organisation }] })
+        }
+        Command::SeeAs { participant } => {
+            coordinator(me)?;
+            let slot = state.resolve(me, &participant).ok_or(Refusal::ParticipantNotFound)?;
+            Ok(vec![Event::RoomSeenAs { organisation: state.participant(slot).organisation.clone() }])
+        }
+        Command::ChangeTerms { terms } => {
+            coordinator(me)?;
+            open(state)?;
+            if terms == state.terms {
+                return Err(Refusal::Invalid { field: "terms", rule: "are the room's terms already" });
+            }
+            Ok(vec![Event::TermsChanged { terms }])
         }
         Command::Close => {
             coordinator(me)?;
@@ -132,14 +225,30 @@ pub fn decide(state: &RoomState, caller: &Actor, command: Command, now: Timestam
         | Command::AcceptInvitation { .. }
         | Command::DeclineInvitation { .. }
         | Command::RemoveSuspended { .. }
-        | Command::WithdrawConsent(_) => Err(Refusal::RoomNotFound),
+        | Command::WithdrawConsent { .. } => Err(Refusal::RoomNotFound),
     }
 }
 
-/// The consents whose time has come at `now`, as events: they go into the log before anything later does.
+/// What the passing of time has brought at `now`, as events: they go into the log before anything later does.
 pub fn expired(state: &RoomState, now: Timestamp) -> Vec<Event> {
-    let due = state.participants.iter().filter(|participant| participant.consent.is_expired(now));
-    due.map(|participant| Event::ConsentExpired { organisation: participant.organisation.clone() }).collect()
+    if state.next_due().is_none_or(|due| due > now) {
+        return Vec::new();
+    }
+    let consents = state.participants.iter().filter(|participant| participant.consent.is_expired(now));
+    let consents =
+        consents.map(|participant| Event::ConsentExpired { organisation: participant.organisation.clone() });
+    let asks = state.matters.asks.iter().filter(|(_, ask)| ask.is_open && ask.answer_by <= now);
+    let asks = asks.map(|(ask, _)| Event::AskLapsed { ask: *ask });
+    let of = |slot: Slot| state.participant(slot).organisation.clone();
+    let police = state.matters.police.iter().filter(|(_, due)| due.is_some_and(|due| due <= now));
+    let police = police.map(|(slot, _)| Event::PoliceReportDue { organisation: of(*slot) });
+    let notices = state.matters.suppressed.iter().filter(|suppressed| suppressed.until <= now);
+    let notices = notices.map(|suppressed| Event::LegalDisclosureNotified {
+        disclosure: suppressed.disclosure,
+        organisation: of(suppressed.source),
+        duty: suppressed.duty.clone(),
+    });
+    consents.chain(asks).chain(police).chain(notices).collect()
 }
 
 fn open(state: &RoomState) -> Result<(), Refusal> {
@@ -290,89 +399,27 @@ fn give(
     Ok(raise.into_iter().chain([Event::ConsentGiven { organisation, change }]).collect())
 }
 
-fn withdraw(me: Slot, organisation: OrganisationId, scope: Scope) -> Result<Vec<Event>, Refusal> {
-    if RoomState::is_coordinator(me) {
-        return Err(Refusal::NotForTheCoordinator);
-    }
-    Ok(vec![Event::ConsentWithdrawn { organisation, scope }])
-}
-
-/// A draft whose names are resolved: what [`Event::MessagePosted`] would hold, but for its id.
-pub(super) struct Resolved {
-    message: Message,
-}
-
-impl Resolved {
-    fn with_id(self, id: MessageId) -> Message {
-        Message { id, ..self.message }
-    }
-
-    /// Whom the source narrowed it to.
-    pub(super) fn message(&self) -> &Message {
-        &self.message
-    }
-}
-
-/// Checks a draft as `me` sees the room and resolves its names.
-pub(super) fn resolve_draft(
+fn withdraw(
     state: &RoomState,
     me: Slot,
-    author: &Actor,
-    draft: &Draft,
+    caller: &Actor,
+    scope: Scope,
+    recall: Option<Recall>,
     now: Timestamp,
-) -> Result<Resolved, Refusal> {
-    let Draft { material, tlp, text, recipients, red_actors, coordinator_only, in_reply_to, occurred_at } = draft;
-    let red = *tlp == Tlp::Red;
-    let invalid = |field, rule| Err(Refusal::Invalid { field, rule });
-    if red && red_actors.is_empty() {
-        return invalid(
-            "draft.red_actors",
-            "TLP:RED must name the persons it is for, as org/<organisation>/user/<name>",
-        );
+) -> Result<Vec<Event>, Refusal> {
+    not_coordinator(me)?;
+    if let Scope::Message(message) = scope {
+        message::own(state, me, caller, message, now)?;
     }
-    if !red && !red_actors.is_empty() {
-        return invalid("draft.red_actors", "only with TLP:RED");
+    if recall.is_some_and(|recall| recall.answer_by <= now) {
+        return Err(Refusal::Invalid { field: "recall_answer_by_time", rule: "must lie in the future" });
     }
-    if red && !recipients.is_empty() {
-        return invalid("draft.recipients", "must be empty with TLP:RED, which names persons in red_actors");
+    Ok(vec![Event::ConsentWithdrawn { organisation: caller.organisation.clone(), scope, recall }])
+}
+
+fn person(caller: &Actor) -> Result<(), Refusal> {
+    match caller.kind {
+        ActorKind::User => Ok(()),
+        ActorKind::Service => Err(Refusal::PersonRequired),
     }
-    if *coordinator_only && red {
-        return invalid("draft.coordinator_only", "must be false with TLP:RED, which names persons in red_actors");
-    }
-    if *coordinator_only && !recipients.is_empty() {
-        return invalid("draft.recipients", "must be empty with coordinator_only");
-    }
-    if recipients.len() > limits::RECIPIENTS_MAX || red_actors.len() > limits::RECIPIENTS_MAX {
-        return invalid("draft.recipients", "at most 256");
-    }
-    let mut organisations = Vec::with_capacity(recipients.len());
-    for name in recipients {
-        let slot = shown(state, me, name)?;
-        organisations.push(state.participant(slot).organisation.clone());
-    }
-    for actor in red_actors {
-        if actor.kind != ActorKind::User {
-            return invalid("draft.red_actors", "must be persons (user), not services");
-        }
-        shown(state, me, &Name::Organisation(actor.organisation.clone()))?;
-    }
-    if let Some(parent) = in_reply_to {
-        let seen = state.message(*parent).filter(|&seq| is_visible(state, me, author, seq, now));
-        seen.ok_or(Refusal::MessageNotVisible)?;
-    }
-    organisations.sort();
-    organisations.dedup();
-    Ok(Resolved {
-        message: Message {
-            id: MessageId::from_bytes([0; 16]),
-            material: *material,
-            tlp: *tlp,
-            text: text.clone(),
-            recipients: organisations,
-            red_actors: red_actors.clone(),
-            coordinator_only: *coordinator_only,
-            in_reply_to: *in_reply_to,
-            occurred_at: *occurred_at,
-        },
-    })
 }

@@ -1,22 +1,35 @@
 //! Who may see what, and as what. One question, one function: [`disclose`]; lists and previews stand on the same rules.
 //!
-//! Only this file makes a [`Disclosed`], and the API's edge shows nothing else, so a leak does not compile.
-//! `listing` has what is shown of a room from outside.
+//! Only this module makes a [`Disclosed`], and the API's edge shows nothing else, so a leak does not compile. `visible` is the rule,
+//! `view` tells an entry in its reader's words (`shown`), `verdict` says why, `receipts` who has what, `see_as` what another would see,
+//! `listing` what is shown of a room from outside.
 //! Leans on: `state`. Upholds: R5, R6, R7. Tested by `tests/it/disclosure.rs` against a second, naive implementation.
 
 use std::sync::Arc;
 
-use super::consent::{Consent, ConsentChange, Name, Scope, Slot};
-use super::decide::resolve_draft;
-use super::event::{Draft, Entry, Event, Message};
-use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, Seq, Timestamp};
+use super::consent::{Consent, Name, Scope, Slot};
+use super::event::{Entry, Event};
+use super::ids::{Actor, Seq, Timestamp};
 use super::refusal::Refusal;
-use super::state::{Narrowed, RoomState, Status, Trace};
-use super::words::{Answer, Attribution, Material, Role, Sharing, Tlp};
+use super::state::{RoomState, Status};
 
 mod listing;
+mod receipts;
+mod see_as;
+mod shown;
+mod verdict;
+mod view;
+mod visible;
 
 pub use listing::{Listing, ShownInvitation, ShownListing, invitations};
+pub use receipts::{Ground, Receipt, Receipts, RelayReceipt, receipts};
+pub use see_as::{SeenAs, SeenMessage, see_as};
+pub use shown::{Shown, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
+pub use verdict::{AudienceReason, Previewed, explain, preview, preview_relay};
+pub use visible::is_visible;
+pub(super) use visible::is_visible_in_place;
+
+use view::view;
 
 /// Who reads: an actor of an organisation that is in the room now.
 #[derive(Clone, Copy, Debug)]
@@ -65,122 +78,6 @@ pub enum Disclosure {
     Withhold,
 }
 
-/// An entry as shown to one reader.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Shown {
-    /// The server's clock.
-    pub recorded_at: Timestamp,
-    /// What happened.
-    pub what: What,
-}
-
-/// What happened, as shown to one reader.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum What {
-    /// A message was posted.
-    Message(ShownMessage),
-    /// The room was opened, under this title (coordinator).
-    RoomOpened(Arc<str>),
-    /// A participant came, or can be told to be here from now on.
-    Joined(ShownParticipant),
-    /// A participant left or was removed; others aren't told which.
-    Left(ShownParticipant),
-    /// A participant was removed (coordinator).
-    Removed {
-        /// Who.
-        participant: ShownParticipant,
-        /// The coordinator's words.
-        reason: Arc<str>,
-    },
-    /// A participant under a pseudonym is known by its name from now on.
-    Identified(ShownParticipant),
-    /// A participant plays another part.
-    RoleChanged(ShownParticipant),
-    /// An organisation was invited (coordinator).
-    Invited {
-        /// The invitation.
-        invitation: InvitationId,
-        /// Who.
-        organisation: OrganisationId,
-        /// The part offered.
-        role: Role,
-    },
-    /// An organisation declined (coordinator).
-    Declined {
-        /// The invitation.
-        invitation: InvitationId,
-        /// Who.
-        organisation: OrganisationId,
-    },
-    /// Consent was given (its source and the coordinator).
-    ConsentGiven {
-        /// Whose.
-        participant: ShownParticipant,
-        /// What it set.
-        change: Arc<ConsentChange>,
-    },
-    /// Consent was withdrawn (its source and the coordinator).
-    ConsentWithdrawn {
-        /// Whose.
-        participant: ShownParticipant,
-        /// Of what.
-        scope: Scope,
-    },
-    /// Consent expired (its source and the coordinator).
-    ConsentExpired(ShownParticipant),
-    /// Intake questions were answered (their source and the coordinator); `GetReport` has the answers.
-    ReportFiled {
-        /// Whose.
-        participant: ShownParticipant,
-        /// Whether there are earlier answers.
-        amended: bool,
-    },
-    /// The room was closed.
-    RoomClosed,
-    /// The room was opened again.
-    RoomReopened,
-}
-
-/// A message as shown to one reader.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ShownMessage {
-    /// Its id.
-    pub id: MessageId,
-    /// Whose.
-    pub author: ShownParticipant,
-    /// Which person or program posted it; its own organisation and the coordinator are told.
-    pub actor: Option<Actor>,
-    /// What its text is.
-    pub material: Material,
-    /// What the reader may do with it.
-    pub tlp: Tlp,
-    /// The text.
-    pub text: Arc<str>,
-    /// The message that it answers, if the reader can see that one.
-    pub in_reply_to: Option<MessageId>,
-    /// The poster's own time.
-    pub occurred_at: Option<Timestamp>,
-    /// Whether only the coordinator gets it; its own organisation and the coordinator are told.
-    pub coordinator_only: bool,
-    /// To whom its source narrowed it; its own organisation and the coordinator are told.
-    pub recipients: Vec<ParticipantId>,
-}
-
-/// A participant as shown to one reader.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ShownParticipant {
-    /// Random per room.
-    pub id: ParticipantId,
-    /// Absent: a pseudonym.
-    pub organisation: Option<OrganisationId>,
-    /// Its part.
-    pub role: Role,
-    /// How it appears to the others; itself and the coordinator are told.
-    pub attribution: Option<Attribution>,
-    /// Whether it is the reader's own organisation.
-    pub is_reader: bool,
-}
-
 /// What `reader` is shown of `entry`.
 pub fn disclose(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) -> Disclosure {
     if !is_visible(state, reader.slot, reader.actor, entry.seq, now) {
@@ -190,133 +87,6 @@ pub fn disclose(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Times
         Some(what) => Disclosure::Show(Disclosed(Shown { recorded_at: entry.recorded_at, what })),
         None => Disclosure::Withhold,
     }
-}
-
-/// The rule itself: whether this actor of this organisation may be shown the entry at `seq` now.
-pub fn is_visible(state: &RoomState, reader: Slot, actor: &Actor, seq: Seq, now: Timestamp) -> bool {
-    let Some(present_since) = state.participant(reader).present_since else { return false };
-    let Some(trace) = usize::try_from(seq.0).ok().and_then(|seq| state.traces.get(seq)) else { return false };
-    let coordinator = RoomState::is_coordinator(reader);
-    match trace {
-        Trace::Message { source, material, coordinator_only, narrowed } => {
-            if let Some(Narrowed::Red { author, actors }) = narrowed.as_deref() {
-                // TLP:RED: for everybody else, of every side, it does not exist.
-                if author.as_ref() == Some(actor) {
-                    return true;
-                }
-                if !actors.contains(actor) {
-                    return false;
-                }
-            }
-            if reader == *source || coordinator {
-                return true;
-            }
-            if *coordinator_only {
-                return false;
-            }
-            if let Some(Narrowed::Recipients(recipients)) = narrowed.as_deref()
-                && !recipients.contains(reader)
-            {
-                return false;
-            }
-            if RoomState::is_coordinator(*source) {
-                return present_since <= seq;
-            }
-            state.direct_since(*source, reader, *material, now).is_some_and(|since| since <= seq)
-        }
-        Trace::About(participant) => {
-            let visible_since = state.participant(*participant).visible_since;
-            coordinator
-                || present_since <= seq && (reader == *participant || visible_since.is_some_and(|since| since <= seq))
-        }
-        Trace::Private(participant) => coordinator || reader == *participant && present_since <= seq,
-        Trace::CoordinatorOnly => coordinator,
-        Trace::Nobody => false,
-        Trace::Everybody => present_since <= seq,
-    }
-}
-
-fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) -> Option<What> {
-    let coordinator = RoomState::is_coordinator(reader.slot);
-    let shown = |organisation: &OrganisationId| {
-        state.slot(organisation).map(|slot| show_at(state, reader.slot, slot, entry.seq))
-    };
-    Some(match &entry.event {
-        Event::RoomOpened { title, .. } => What::RoomOpened(title.clone()),
-        Event::ParticipantAdmitted { organisation, .. } => What::Joined(shown(organisation)?),
-        Event::AttributionRaised { organisation, attribution } => {
-            let slot = state.slot(organisation)?;
-            let participant = show_at(state, reader.slot, slot, entry.seq);
-            // The entry that makes it visible is its arrival, for who could not tell before.
-            let appeared = state.participant(slot).visible_since == Some(entry.seq);
-            match attribution {
-                Attribution::Hidden => return None,
-                Attribution::Pseudonym => What::Joined(participant),
-                Attribution::Named if appeared && !coordinator && slot != reader.slot => What::Joined(participant),
-                Attribution::Named => What::Identified(participant),
-            }
-        }
-        Event::OrganisationInvited { invitation, organisation, role, participant: _ } => {
-            What::Invited { invitation: *invitation, organisation: organisation.clone(), role: *role }
-        }
-        Event::InvitationDeclined { invitation, organisation } => {
-            What::Declined { invitation: *invitation, organisation: organisation.clone() }
-        }
-        Event::ParticipantLeft { organisation } => What::Left(shown(organisation)?),
-        Event::ParticipantRemoved { organisation, reason } if coordinator => match shown(organisation) {
-            Some(participant) => What::Removed { participant, reason: reason.clone() },
-            None => return None,
-        },
-        Event::ParticipantRemoved { organisation, reason: _ } => What::Left(shown(organisation)?),
-        Event::RoleChanged { organisation, role: _ } => What::RoleChanged(shown(organisation)?),
-        Event::ConsentGiven { organisation, change } => {
-            What::ConsentGiven { participant: shown(organisation)?, change: change.clone() }
-        }
-        Event::ConsentWithdrawn { organisation, scope } => {
-            What::ConsentWithdrawn { participant: shown(organisation)?, scope: scope.clone() }
-        }
-        Event::ConsentExpired { organisation } => What::ConsentExpired(shown(organisation)?),
-        Event::ReportFiled { organisation, report: _ } => {
-            let first = state.slot(organisation).and_then(|slot| state.participant(slot).reports.first());
-            What::ReportFiled { participant: shown(organisation)?, amended: first != Some(&entry.seq) }
-        }
-        Event::MessagePosted { organisation, message } => {
-            let author = shown(organisation)?;
-            let inside = coordinator || author.is_reader;
-            let Message {
-                id,
-                material,
-                tlp,
-                text,
-                recipients,
-                red_actors: _,
-                coordinator_only,
-                in_reply_to,
-                occurred_at,
-            } = &**message;
-            let parent = in_reply_to.filter(|&parent| {
-                state.message(parent).is_some_and(|seq| is_visible(state, reader.slot, reader.actor, seq, now))
-            });
-            What::Message(ShownMessage {
-                id: *id,
-                actor: entry.author.clone().filter(|_| inside),
-                author,
-                material: *material,
-                tlp: *tlp,
-                text: text.clone(),
-                in_reply_to: parent,
-                occurred_at: *occurred_at,
-                coordinator_only: *coordinator_only && inside,
-                recipients: recipients
-                    .iter()
-                    .filter(|_| inside)
-                    .filter_map(|o| Some(state.participant(state.slot(o)?).id))
-                    .collect(),
-            })
-        }
-        Event::RoomClosed => What::RoomClosed,
-        Event::RoomReopened => What::RoomReopened,
-    })
 }
 
 /// A participant as shown at `seq`: what came later does not change what was shown then.
@@ -403,7 +173,7 @@ pub fn consent(
 }
 
 /// Whose reports or consent is meant: one's own, or, for the coordinator, anybody's who is or was here.
-fn whose(state: &RoomState, me: Slot, name: &Name) -> Result<Slot, Refusal> {
+pub(super) fn whose(state: &RoomState, me: Slot, name: &Name) -> Result<Slot, Refusal> {
     let slot = match name {
         Name::Organisation(organisation) => state.slot(organisation),
         Name::Participant(id) => state.participants().find(|(_, p)| p.id == *id).map(|(slot, _)| slot),
@@ -437,120 +207,3 @@ pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Di
     (source == reader.slot || RoomState::is_coordinator(reader.slot)).then(|| Disclosed((**report).clone()))
 }
 
-/// Why a participant would, or would not, receive a message: in the words of its source's own consent, recipients, TLP and roles.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AudienceReason {
-    /// The coordinator sees everything that is posted in the room.
-    Coordinator,
-    /// It is the sender's own organisation.
-    Author,
-    /// It comes from the coordinator.
-    FromCoordinator,
-    /// The class allows it.
-    Consent,
-    /// The answer for this participant by name allows it.
-    NamedConsent,
-    /// The message names recipients, and this is none.
-    NotARecipient,
-    /// The message is for the coordinator only.
-    CoordinatorOnly,
-    /// TLP:RED, and none of this participant's persons is named.
-    NotNamedInRed,
-    /// The class is not answered.
-    NotAnswered,
-    /// The class is answered with no.
-    ConsentNo,
-    /// The class allows a coordinator's words only.
-    RelayOnly,
-    /// The answer for this participant by name allows a coordinator's words only.
-    NamedRelay,
-    /// The answer for this participant by name is no.
-    NamedNo,
-    /// A name that you were not shown has an answer, and may be this participant's.
-    NamedPerhaps,
-    /// It came after the consent was given, and newcomers are not included.
-    Newcomer,
-    /// An authority receives nothing by class.
-    AuthorityNotNamed,
-    /// The sender is hidden.
-    SenderHidden,
-}
-
-/// One participant in a preview.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Previewed {
-    /// Who, as the sender sees it.
-    pub participant: ShownParticipant,
-    /// Whether it would be shown the message, if it were posted now.
-    pub receives: bool,
-    /// Why.
-    pub reason: AudienceReason,
-}
-
-/// Who would see this message, and who would not, and why; ordered by participant id. Refused like the post itself.
-pub fn preview(
-    state: &RoomState,
-    reader: Reader<'_>,
-    draft: &Draft,
-    now: Timestamp,
-) -> Result<Vec<Disclosed<Previewed>>, Refusal> {
-    if state.status == Status::Closed {
-        return Err(Refusal::RoomClosed);
-    }
-    let resolved = resolve_draft(state, reader.slot, reader.actor, draft, now)?;
-    let previewed = roster(state, reader).into_iter().map(Disclosed::into_inner).filter_map(|participant| {
-        let slot = state.participants().find(|(_, p)| p.id == participant.id).map(|(slot, _)| slot)?;
-        let (receives, reason) = reason(state, reader.slot, slot, resolved.message(), now);
-        Some(Disclosed(Previewed { participant, receives, reason }))
-    });
-    Ok(previewed.collect())
-}
-
-fn reason(state: &RoomState, source: Slot, other: Slot, message: &Message, now: Timestamp) -> (bool, AudienceReason) {
-    let o = state.participant(other);
-    if source == other {
-        return (true, AudienceReason::Author);
-    }
-    if message.tlp == Tlp::Red && !message.red_actors.iter().any(|actor| actor.organisation == o.organisation) {
-        return (false, AudienceReason::NotNamedInRed);
-    }
-    if RoomState::is_coordinator(other) {
-        return (true, AudienceReason::Coordinator);
-    }
-    if message.coordinator_only {
-        return (false, AudienceReason::CoordinatorOnly);
-    }
-    if !message.recipients.is_empty() && !message.recipients.contains(&o.organisation) {
-        return (false, AudienceReason::NotARecipient);
-    }
-    if RoomState::is_coordinator(source) {
-        return (true, AudienceReason::FromCoordinator);
-    }
-    if state.is_hidden(source) {
-        return (false, AudienceReason::SenderHidden);
-    }
-    let consent = &state.participant(source).consent;
-    let named = consent.named.iter().find(|named| named.bound == Some(other));
-    let named = named.and_then(|named| named.sharing[message.material as usize]);
-    if state.direct_since(source, other, message.material, now).is_some() {
-        return (true, if named.is_some() { AudienceReason::NamedConsent } else { AudienceReason::Consent });
-    }
-    let reason = match (named, o.role.audience()) {
-        (Some(Sharing::Relay), _) => AudienceReason::NamedRelay,
-        (Some(Sharing::NotAnswered | Sharing::No | Sharing::Direct), _) => AudienceReason::NamedNo,
-        (None, None) => AudienceReason::AuthorityNotNamed,
-        (None, Some(audience)) => {
-            let cell = consent.cell(message.material, audience);
-            let covered = cell.covered.contains(other) || consent.newcomers[audience as usize] == Answer::Yes;
-            match cell.sharing {
-                Sharing::NotAnswered => AudienceReason::NotAnswered,
-                Sharing::No => AudienceReason::ConsentNo,
-                Sharing::Relay => AudienceReason::RelayOnly,
-                Sharing::Direct if consent.is_expired(now) => AudienceReason::ConsentNo,
-                Sharing::Direct if !covered => AudienceReason::Newcomer,
-                Sharing::Direct => AudienceReason::NamedPerhaps,
-            }
-        }
-    };
-    (false, reason)
-}

@@ -4,12 +4,12 @@
 //! given anew. It grows by *advancing* over the log, and each advance is a [`Range`] that is stored before anything leaves the server.
 //! Leans on: `state`, `disclose`. Upholds: R6, R7, R9. Tested in `tests/it/disclosure.rs` and beside the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::disclose::{Reader, is_visible};
-use super::event::{Entry, Event};
-use super::ids::{Actor, Index, Seq, Timestamp};
-use super::state::RoomState;
+use super::disclose::{Reader, is_visible, is_visible_in_place};
+use super::event::{Entry, Event, Recall};
+use super::ids::{Actor, Index, OrganisationId, RecallId, Seq, Timestamp};
+use super::state::{Opening, RoomState};
 
 /// A delivery record: from `first` on, this actor was shown these things.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,15 +61,47 @@ pub struct Notice {
 pub enum Item<'a> {
     /// This entry, if it may still be shown.
     Entry(Seq),
+    /// Nothing any more: what stood here was withdrawn.
+    Withdrawn,
     /// This notice.
     Notice(&'a Notice),
+}
+
+/// That something was delivered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Given {
+    /// To whom.
+    pub actor: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// The entry that opened it, if it was not delivered in its own place.
+    pub by: Option<Seq>,
 }
 
 impl Run {
     fn len(&self) -> u64 {
         match self {
             Self::Entries { count, .. } => u64::from(*count),
+            Self::Opened { messages, .. } => messages.len() as u64,
             Self::Notice(_) => 1,
+        }
+    }
+
+    /// The entry that stands at this offset of the run.
+    fn entry(&self, offset: u64) -> Option<Seq> {
+        match self {
+            Self::Entries { seq, .. } => Some(Seq(seq.0 + offset)),
+            Self::Opened { messages, .. } => messages.get(usize::try_from(offset).ok()?).copied(),
+            Self::Notice(_) => None,
+        }
+    }
+
+    /// At which offset of the run the entry stands.
+    fn offset_of(&self, entry: Seq) -> Option<u64> {
+        match self {
+            Self::Entries { seq, count } => entry.0.checked_sub(seq.0).filter(|offset| *offset < u64::from(*count)),
+            Self::Opened { messages, .. } => messages.iter().position(|seq| *seq == entry).map(|at| at as u64),
+            Self::Notice(_) => None,
         }
     }
 }
@@ -84,8 +116,10 @@ pub struct Mailbox {
     cursor: Seq,
     /// Indexes that a notice has listed, or is about to.
     withdrawn: Vec<(Index, Index)>,
-    /// The notice that is its next delivery.
-    pending: Option<Notice>,
+    /// The notices that are its next deliveries.
+    pending: VecDeque<Notice>,
+    /// When deliveries were recorded, each with its first index.
+    times: Vec<(Index, Timestamp)>,
 }
 
 impl Mailbox {
@@ -101,7 +135,7 @@ impl Mailbox {
 
     /// Whether there can be more to deliver in a log that ends before `next`.
     pub fn is_behind(&self, next: Seq) -> bool {
-        self.pending.is_some() || self.cursor < next
+        !self.pending.is_empty() || self.cursor < next
     }
 
     /// What stands at this index; nothing, if it was not given.
@@ -109,15 +143,43 @@ impl Mailbox {
         if index.0 == 0 || index > self.last {
             return None;
         }
+        if contains(&self.withdrawn, index) {
+            return Some(Item::Withdrawn);
+        }
         let at = self.runs.partition_point(|(first, _)| *first <= index) - 1;
         let (first, run) = &self.runs[at];
         Some(match run {
-            Run::Entries { seq, .. } => Item::Entry(Seq(seq.0 + (index.0 - first.0))),
             Run::Notice(notice) => Item::Notice(notice),
+            Run::Entries { .. } | Run::Opened { .. } => run.entry(index.0 - first.0).map_or(Item::Withdrawn, Item::Entry),
         })
     }
 
-    /// Gives the next indexes, `max` at most: first a notice, then what may be seen of the log from the cursor on.
+    /// The indexes at which this entry was given.
+    fn indexes_of(&self, entry: Seq) -> impl Iterator<Item = (Index, Option<Seq>)> + '_ {
+        self.runs.iter().filter_map(move |(first, run)| {
+            let by = match run {
+                Run::Opened { by, .. } => Some(*by),
+                Run::Entries { .. } | Run::Notice(_) => None,
+            };
+            run.offset_of(entry).map(|offset| (Index(first.0 + offset), by))
+        })
+    }
+
+    /// Whether the entry stands at an index that is still answered with it.
+    fn holds(&self, entry: Seq) -> bool {
+        self.indexes_of(entry).any(|(index, _)| !contains(&self.withdrawn, index))
+    }
+
+    fn notices(&self) -> impl Iterator<Item = &Notice> {
+        let given = self.runs.iter().filter_map(|(_, run)| match run {
+            Run::Notice(notice) => Some(notice),
+            Run::Entries { .. } | Run::Opened { .. } => None,
+        });
+        given.chain(&self.pending)
+    }
+
+    /// Gives the next indexes, `max` at most, but for what one entry opens, which comes at once: first notices, then what may be seen
+    /// of the log from the cursor on.
     fn advance(
         &mut self,
         state: &RoomState,
@@ -126,22 +188,48 @@ impl Mailbox {
         now: Timestamp,
         max: usize,
     ) -> Vec<Run> {
-        let mut runs: Vec<Run> = self.pending.take().map(Run::Notice).into_iter().collect();
+        let mut runs: Vec<Run> = std::mem::take(&mut self.pending).into_iter().map(Run::Notice).collect();
         let mut given = runs.len();
         while self.cursor < state.next() && given < max {
             let seq = self.cursor;
             self.cursor = seq.next();
-            if !is_visible(state, reader.slot(), actor, seq, now) {
-                continue;
+            if is_visible_in_place(state, reader.slot(), actor, seq, now) {
+                given += 1;
+                match runs.last_mut() {
+                    Some(Run::Entries { seq: first, count }) if first.0 + u64::from(*count) == seq.0 => *count += 1,
+                    _ => runs.push(Run::Entries { seq, count: 1 }),
+                }
             }
-            given += 1;
-            match runs.last_mut() {
-                Some(Run::Entries { seq: first, count }) if first.0 + u64::from(*count) == seq.0 => *count += 1,
-                _ => runs.push(Run::Entries { seq, count: 1 }),
+            let opened = self.opened(state, reader, actor, seq, now, &runs);
+            if !opened.is_empty() {
+                given += opened.len();
+                runs.push(Run::Opened { by: seq, messages: opened });
             }
         }
         runs.iter().for_each(|run| self.push(run.clone()));
         runs
+    }
+
+    /// What the entry at `by` opens to the reader that it does not have.
+    fn opened(
+        &self,
+        state: &RoomState,
+        reader: Reader<'_>,
+        actor: &Actor,
+        by: Seq,
+        now: Timestamp,
+        runs: &[Run],
+    ) -> Vec<Seq> {
+        let Some(opened) = state.opened(by).filter(|opened| opened.to.contains(reader.slot())) else {
+            return Vec::new();
+        };
+        let is_new = |&message: &Seq| {
+            state.is_open(Opening { reader: reader.slot(), message, by }, now)
+                && !is_visible_in_place(state, reader.slot(), actor, message, now)
+                && !self.holds(message)
+                && runs.iter().all(|run| run.offset_of(message).is_none())
+        };
+        opened.messages.iter().copied().filter(is_new).collect()
     }
 
     fn push(&mut self, run: Run) {
@@ -158,15 +246,21 @@ impl Mailbox {
         self.runs.push((first, run));
     }
 
-    /// Takes back what may no longer be shown: it is listed in one notice, the next delivery of this mailbox.
-    fn recall(&mut self, state: &RoomState, reader: Reader<'_>, actor: &Actor, now: Timestamp) {
+    /// Takes back what may no longer be shown: it is listed in one notice, which comes before anything else in this mailbox.
+    fn take_back(
+        &mut self,
+        state: &RoomState,
+        reader: Reader<'_>,
+        actor: &Actor,
+        now: Timestamp,
+        recall: Option<Recall>,
+    ) {
         let mut gone: Vec<(Index, Index)> = Vec::new();
         for (first, run) in &self.runs {
-            let Run::Entries { seq, count } = run else { continue };
-            for offset in 0..u64::from(*count) {
+            for offset in 0..run.len() {
                 let index = Index(first.0 + offset);
-                if contains(&self.withdrawn, index) || is_visible(state, reader.slot(), actor, Seq(seq.0 + offset), now)
-                {
+                let Some(seq) = run.entry(offset) else { continue };
+                if contains(&self.withdrawn, index) || is_visible(state, reader.slot(), actor, seq, now) {
                     continue;
                 }
                 match gone.last_mut() {
@@ -179,8 +273,11 @@ impl Mailbox {
             return;
         }
         self.withdrawn = merged(self.withdrawn.iter().chain(&gone));
-        let pending = self.pending.take().unwrap_or_default();
-        self.pending = Some(Notice { ranges: merged(pending.ranges.iter().chain(&gone)) });
+        // A receiver answers a recall for what its notice lists, so that one stays by itself.
+        match self.pending.iter_mut().find(|pending| pending.recall.is_none() && recall.is_none()) {
+            Some(pending) => pending.ranges = merged(pending.ranges.iter().chain(&gone)),
+            None => self.pending.push_back(Notice { ranges: gone, recall }),
+        }
     }
 }
 
@@ -228,6 +325,9 @@ impl Mailboxes {
         let mailbox = self.0.get_mut(actor)?;
         let first = Index(mailbox.last.0 + 1);
         let runs = mailbox.advance(state, reader, actor, now, max);
+        if mailbox.last >= first {
+            mailbox.times.push((first, now));
+        }
         let range = || Range { actor: actor.clone(), certificate, first, runs, recorded_at: now };
         (mailbox.last >= first).then(range)
     }
@@ -238,12 +338,44 @@ impl Mailboxes {
             return;
         }
         let now = entry.recorded_at;
+        let recall = match &entry.event {
+            Event::ConsentWithdrawn { recall, .. } => *recall,
+            _ => None,
+        };
         for (actor, mailbox) in &mut self.0 {
             // Who isn't here is told when it comes back.
             if let Ok(reader) = Reader::new(state, actor) {
-                mailbox.recall(state, reader, actor, now);
+                mailbox.take_back(state, reader, actor, now, recall);
             }
         }
+    }
+
+    /// What the actors of an organisation were given of an entry, each its first.
+    pub fn given_to(&self, organisation: &OrganisationId, entry: Seq) -> Vec<Given> {
+        let of_organisation = self.0.iter().filter(|(actor, _)| actor.organisation == *organisation);
+        let first = |(actor, mailbox): (&Actor, &Mailbox)| {
+            let (index, by) = mailbox.indexes_of(entry).min_by_key(|(index, _)| *index)?;
+            let range = mailbox.times.partition_point(|(first, _)| *first <= index).checked_sub(1)?;
+            Some(Given { actor: actor.clone(), at: mailbox.times[range].1, by })
+        };
+        of_organisation.filter_map(first).collect()
+    }
+
+    /// The recalls that the organisation was asked for, or will be, when the entry was taken back.
+    pub fn recalls_of(&self, organisation: &OrganisationId, entry: Seq) -> Vec<RecallId> {
+        let mut recalls = Vec::new();
+        for (_, mailbox) in self.0.iter().filter(|(actor, _)| actor.organisation == *organisation) {
+            let indexes: Vec<Index> = mailbox.indexes_of(entry).map(|(index, _)| index).collect();
+            let about = |notice: &&Notice| indexes.iter().any(|&index| contains(&notice.ranges, index));
+            recalls.extend(mailbox.notices().filter(about).filter_map(|notice| notice.recall).map(|recall| recall.id));
+        }
+        recalls
+    }
+
+    /// Whether the organisation was asked, or will be, to delete what this recall took back.
+    pub fn was_asked(&self, organisation: &OrganisationId, recall: RecallId) -> bool {
+        let mut mailboxes = self.0.iter().filter(|(actor, _)| actor.organisation == *organisation);
+        mailboxes.any(|(_, mailbox)| mailbox.notices().any(|notice| notice.recall.is_some_and(|r| r.id == recall)))
     }
 
     /// Puts back a record that was stored. Records come in the order in which they were made, between the entries that they followed.
@@ -252,8 +384,15 @@ impl Mailboxes {
         if range.first.0 != mailbox.last.0 + 1 {
             return Err(NotInOrder);
         }
+        mailbox.times.push((range.first, range.recorded_at));
         for run in &range.runs {
             match run {
+                Run::Opened { by, messages } => {
+                    if by.next() < mailbox.cursor || messages.is_empty() {
+                        return Err(NotInOrder);
+                    }
+                    mailbox.cursor = by.next();
+                }
                 Run::Entries { seq, count } => {
                     if *seq < mailbox.cursor || *count == 0 {
                         return Err(NotInOrder);
@@ -261,7 +400,7 @@ impl Mailboxes {
                     mailbox.cursor = Seq(seq.0 + u64::from(*count));
                 }
                 Run::Notice(notice) => {
-                    if mailbox.pending.take().as_ref() != Some(notice) {
+                    if mailbox.pending.pop_front().as_ref() != Some(notice) {
                         return Err(NotInOrder);
                     }
                 }
@@ -287,13 +426,36 @@ pub fn may_take_back(event: &Event) -> bool {
         | Event::RoleChanged { .. }
         | Event::ConsentGiven { .. }
         | Event::ConsentWithdrawn { .. }
-        | Event::ConsentExpired { .. } => true,
+        | Event::ConsentExpired { .. }
+        | Event::TermsChanged { .. }
+        | Event::MessageRetracted { .. }
+        | Event::ReleaseRevoked { .. } => true,
+        Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => message.supersedes.is_some(),
         Event::RoomOpened { .. }
         | Event::OrganisationInvited { .. }
         | Event::InvitationDeclined { .. }
         | Event::ReportFiled { .. }
-        | Event::MessagePosted { .. }
         | Event::RoomClosed
-        | Event::RoomReopened => false,
+        | Event::RoomReopened
+        | Event::MessageAcknowledged { .. }
+        | Event::MessagesReleased { .. }
+        | Event::RecallAnswered { .. }
+        | Event::AskSuggested { .. }
+        | Event::ConsentAsked { .. }
+        | Event::AskAnswered { .. }
+        | Event::AskLapsed { .. }
+        | Event::RelayApproved { .. }
+        | Event::RelayRejected { .. }
+        | Event::PoliceReportMade { .. }
+        | Event::PoliceReportDue { .. }
+        | Event::MessagesForwarded { .. }
+        | Event::LegalDisclosureProposed { .. }
+        | Event::LegallyDisclosed { .. }
+        | Event::LegalDisclosureNotified { .. }
+        | Event::IntroductionProposed { .. }
+        | Event::IntroductionAnswered { .. }
+        | Event::Introduced { .. }
+        | Event::ReportRead { .. }
+        | Event::RoomSeenAs { .. } => false,
     }
 }

@@ -1,5 +1,7 @@
 //! The domain says no.
 
+use super::ids::ParticipantId;
+
 /// Why a command was refused. Caused by the caller, harmless, nothing was stored. No refusal tells of anything that its
 /// caller may not see; none carries a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,4 +95,55 @@ pub enum Refusal {
         /// The limit.
         max: usize,
     },
+    /// An edit may keep or narrow, and this one widens.
+    #[error("{field}: a message that supersedes another may only keep or narrow what that one allowed; post a new one instead")]
+    EditWidens {
+        /// The request's field that widens.
+        field: &'static str,
+    },
+    /// The message was withdrawn, retracted, or another stands for it.
+    #[error("the message was withdrawn, retracted or superseded")]
+    MessageFallen,
+    /// The source has named this organisation with `no`.
+    #[error("your consent names this organisation with no, which nothing but a legal duty overrides; change that first")]
+    NamedNo,
+    /// No such release of the caller's organisation, or it was revoked.
+    #[error("no such release, or it was revoked")]
+    ReleaseNotFound,
+    /// No such question to the caller's organisation.
+    #[error("no such question to you")]
+    AskNotFound,
+    /// The question was answered, or its time is over.
+    #[error("the question was answered, or its time is over, which is a no")]
+    AskClosed,
+    /// No such recall, or the caller's organisation never had what was recalled: one answer.
+    #[error("no such recall of anything that you were given")]
+    RecallNotFound,
+    /// The relay may not go to a recipient that was listed, and its source can't be asked.
+    #[error("the relay may not go to {participant}: its sources do not permit it, and there is no single one to approve it")]
+    RelayNotPermitted {
+        /// The first such recipient.
+        participant: ParticipantId,
+    },
+    /// What was approved is not the relay's text, or the relay has fallen.
+    #[error("this is not the relay's text any more; read it again")]
+    TextChanged,
+    /// The message does not ask for an acknowledgement.
+    #[error("the message does not ask for an acknowledgement")]
+    AcknowledgementNotAsked,
+    /// The organisation has acknowledged it.
+    #[error("your organisation has acknowledged this message")]
+    AlreadyAcknowledged,
+    /// A source's police answer does not let the coordinator forward this.
+    #[error("the source does not let the coordinator forward this: its police answer, its attribution or its view of the authority says no")]
+    PoliceForwardingNotAllowed,
+    /// A legal disclosure needs two persons.
+    #[error("another person of the coordinator must confirm it, not the one who proposed it")]
+    SecondPersonRequired,
+    /// No such proposal of a legal disclosure, or it was confirmed.
+    #[error("no such proposal, or it was confirmed")]
+    DisclosureNotFound,
+    /// No such introduction of the caller's organisation, or it was answered.
+    #[error("no such introduction, or you have answered it")]
+    IntroductionNotFound,
 }

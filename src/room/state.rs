@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use self::matters::Matters;
 pub(super) use self::openings::{Opened, OpenedBy, Opening};
-pub(super) use self::relay::{Relay, RelayBar, RelayWish};
+pub(super) use self::relay::{Relay, RelayBar, RelayWish, only_source};
 use super::consent::{Consent, Name, Scope, Slot, Slots};
 use super::event::{Entry, Event, Message};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
@@ -71,6 +71,11 @@ impl Participant {
             (Attribution::Named, Name::Organisation(organisation)) => *organisation == self.organisation,
         }
     }
+
+    /// Whether a name that nobody was shown by may be its: anybody's whose organisation id is not shown, and its owner's.
+    fn may_be(&self, name: &Name) -> bool {
+        self.attribution != Attribution::Named || self.is_shown_as(name)
+    }
 }
 
 /// An invitation that waits for its answer.
@@ -98,6 +103,8 @@ pub(super) enum Trace {
     /// Something that only this participant and the coordinator are told.
     Private(Slot),
     /// Something that one participant did with a message of another: both are told, if the other can tell that the first is here.
+    ///
+    /// About a TLP:RED message, its author and named actors only.
     Told { by: Slot, source: Slot, message: Option<Seq> },
     /// Something that these two participants and the coordinator are told.
     Both(Slot, Slot),
@@ -190,6 +197,10 @@ pub struct RoomState {
     pub(super) invitations: BTreeMap<InvitationId, Invitation>,
     pub(super) traces: Vec<Trace>,
     messages: HashMap<MessageId, Seq>,
+    /// Which of them are relays.
+    relays: Vec<Seq>,
+    /// The entries that opened earlier messages.
+    openers: Vec<Seq>,
     /// Fingerprints of (actor, request id): where to look for the write that used it.
     requests: BTreeSet<(u64, Seq)>,
     /// By participant: whom it has been shown.
@@ -221,6 +232,8 @@ impl Default for RoomState {
             invitations: BTreeMap::new(),
             traces: Vec::new(),
             messages: HashMap::new(),
+            relays: Vec::new(),
+            openers: Vec::new(),
             requests: BTreeSet::new(),
             known: Vec::new(),
             ok_since: Vec::new(),
@@ -274,6 +287,11 @@ impl RoomState {
     /// The number of an organisation that is or was here.
     pub fn slot(&self, organisation: &OrganisationId) -> Option<Slot> {
         self.by_organisation.get(organisation).copied()
+    }
+
+    /// The number of the participant with this id.
+    pub(super) fn slot_of(&self, id: ParticipantId) -> Option<Slot> {
+        self.by_participant.get(&id).copied()
     }
 
     /// The participant with this number.
@@ -379,22 +397,36 @@ impl RoomState {
     pub(super) fn permits(&self, source: Slot, reader: Slot, material: Material) -> Sharing {
         let consent = &self.participant(source).consent;
         let o = self.participant(reader);
-        let bound = consent.named.iter().find(|named| named.bound == Some(reader));
-        let unbound = |may_be: &dyn Fn(&Name) -> bool, at_most| {
-            let caps = consent.named.iter().filter(|named| named.bound.is_none() && may_be(&named.name));
-            caps.filter_map(|named| named.sharing[material as usize]).fold(at_most, Sharing::min)
-        };
-        if let Some(sharing) = bound.and_then(|named| named.sharing[material as usize]) {
+        if let Some(sharing) = self.bound_answer(source, reader, material) {
             // What was said under its name before the source was shown that this is its name still narrows.
-            return unbound(&|name| o.is_shown_as(name), sharing);
+            return self.capped(source, material, |name| o.is_shown_as(name)).unwrap_or(sharing).min(sharing);
         }
         let Some(audience) = o.role.audience() else { return Sharing::No };
         let cell = consent.cell(material, audience);
         if !cell.covered.contains(reader) && consent.newcomers[audience as usize] != Answer::Yes {
             return Sharing::No;
         }
-        // A name that nobody was shown under may be anybody's whose organisation id the source isn't shown, and is its owner's.
-        unbound(&|name| o.attribution != Attribution::Named || o.is_shown_as(name), cell.sharing)
+        let cap = self.capped(source, material, |name| o.may_be(name));
+        cap.unwrap_or(cell.sharing).min(cell.sharing)
+    }
+
+    /// Whether `source` has said `no` to the reader by name, or by a name that may be the reader's.
+    pub(super) fn is_named_no(&self, source: Slot, reader: Slot, material: Material) -> bool {
+        let o = self.participant(reader);
+        let no = Some(Sharing::No);
+        self.bound_answer(source, reader, material) == no || self.capped(source, material, |name| o.may_be(name)) == no
+    }
+
+    fn bound_answer(&self, source: Slot, reader: Slot, material: Material) -> Option<Sharing> {
+        let mut named = self.participant(source).consent.named.iter();
+        named.find(|named| named.bound == Some(reader)).and_then(|named| named.sharing[material as usize])
+    }
+
+    /// The least of what was answered under names that nobody was shown by.
+    fn capped(&self, source: Slot, material: Material, may_be: impl Fn(&Name) -> bool) -> Option<Sharing> {
+        let named = self.participant(source).consent.named.iter();
+        let caps = named.filter(|named| named.bound.is_none() && may_be(&named.name));
+        caps.filter_map(|named| named.sharing[material as usize]).min()
     }
 
     /// Since when `reader` may have seen what `source` shares directly, without a break until now.
@@ -616,7 +648,13 @@ impl RoomState {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.matters.recall(*recall, slot);
                 self.end_consent(slot, scope, at);
-                Trace::Private(slot)
+                match scope {
+                    Scope::Message(message) => {
+                        let red = self.message(*message).filter(|&seq| self.is_red(seq));
+                        Trace::Told { by: slot, source: slot, message: red }
+                    }
+                    Scope::All | Scope::Material(_) | Scope::Audience(_) | Scope::Named(_) => Trace::Private(slot),
+                }
             }
             // The end itself came with the time of this entry, or of one before it (`end_expired`).
             Event::ConsentExpired { organisation } => match known(self, organisation) {
@@ -752,6 +790,7 @@ impl RoomState {
             self.fall_of(source, old, Fall::Superseded);
         }
         self.messages.insert(message.id, entry.seq);
+        self.relays.extend(relay.iter().map(|_| entry.seq));
         Trace::Message(Posted {
             id: message.id,
             recorded_at: entry.recorded_at,
@@ -768,13 +807,17 @@ impl RoomState {
 
     /// Whom the message reaches at most: its own recipients, and, if it stands for another, those who could see that one.
     fn narrowed(&self, source: Slot, message: &Message, entry: &Entry) -> Option<Arc<Narrowed>> {
+        let old = message.supersedes.and_then(|old| self.message(old));
         if message.tlp == Tlp::Red {
-            let author = entry.author.clone();
-            return Some(Arc::new(Narrowed::Red { author, actors: message.red_actors.clone() }));
+            let saw = |organisation: &OrganisationId| {
+                old.is_none_or(|old| self.slot(organisation).is_some_and(|o| self.reaches(o, old, entry.recorded_at)))
+            };
+            let actors = message.red_actors.iter().filter(|actor| saw(&actor.organisation)).cloned().collect();
+            return Some(Arc::new(Narrowed::Red { author: entry.author.clone(), actors }));
         }
         let recipients: Slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
         let listed = |slot| message.recipients.is_empty() || recipients.contains(slot);
-        if let Some(old) = message.supersedes.and_then(|old| self.message(old)) {
+        if let Some(old) = old {
             let seen = |&slot: &Slot| self.reaches(slot, old, entry.recorded_at) && listed(slot);
             let slots = (0..self.participants.len() as u16).map(Slot).filter(|&slot| slot != source).filter(seen);
             return Some(Arc::new(Narrowed::Recipients(slots.collect())));

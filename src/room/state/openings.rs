@@ -69,9 +69,11 @@ impl RoomState {
         messages.sort_unstable();
         messages.dedup();
         let readers: Vec<Slot> = to.iter().filter_map(|organisation| self.slot(organisation)).collect();
-        for &reader in readers.iter().filter(|&&reader| self.is_present(reader)) {
+        let present: Vec<Slot> = readers.iter().copied().filter(|&reader| self.is_present(reader)).collect();
+        for reader in present {
             self.openings.extend(messages.iter().map(|&message| Opening { reader, message, by }));
         }
+        self.openers.push(by);
         Trace::Opened(Arc::new(Opened { ground, source, messages, to: readers.into_iter().collect() }))
     }
 
@@ -111,6 +113,13 @@ impl RoomState {
     ) -> impl Iterator<Item = Opening> + '_ {
         let all = Opening { reader, message, by: Seq(0) }..=Opening { reader, message, by: Seq(u64::MAX) };
         self.openings.range(all).copied().filter(move |&opening| self.is_open(opening, now))
+    }
+
+    /// Whether the message was ever opened to the reader with its source's consent.
+    pub(in crate::room) fn was_opened_to(&self, reader: Slot, message: Seq) -> bool {
+        self.openers.iter().filter_map(|&by| self.opened(by)).any(|opened| {
+            !opened.ground.is_legal_duty() && opened.to.contains(reader) && opened.messages.contains(&message)
+        })
     }
 
     /// The materials of `source` that an opening shows.
@@ -174,7 +183,8 @@ impl RoomState {
                 *m == material && *sharing == Sharing::No && self.bind(source, name) == Some(reader)
             });
             let forwarding = self.opened(opening.by).is_some_and(|opened| opened.ground == OpenedBy::Forwarding);
-            let narrowed = self.permits(source, reader, material) < permitted;
+            // Not answered is enforced as no.
+            let narrowed = self.permits(source, reader, material).max(Sharing::No) < permitted.max(Sharing::No);
             if narrowed || no_by_class || no_by_name || forwarding && !may_forward {
                 self.openings.remove(&opening);
             }

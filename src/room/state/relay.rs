@@ -4,8 +4,9 @@
 //! at least three affected organisations before its eyes that could be the source, or the source approves the exact text.
 //! A child of `state`. Upholds: R5.
 
-use super::{Narrowed, RoomState};
+use super::{Narrowed, Posted, RoomState};
 use crate::limits;
+use crate::room::chain;
 use crate::room::consent::{Slot, Slots};
 use crate::room::event::Message;
 use crate::room::ids::{MessageId, OrganisationId, Seq, Timestamp};
@@ -24,6 +25,8 @@ pub(in crate::room) struct Relay {
     pub(in crate::room) unapproved: Slots,
     /// Sources that are told of it.
     pub(in crate::room) told: Slots,
+    /// SHA-256 of its text: what an approval is bound to.
+    pub(in crate::room) text_digest: [u8; 32],
 }
 
 impl Relay {
@@ -145,6 +148,14 @@ impl RoomState {
         others.count()
     }
 
+    /// All relays: where, what, made of what.
+    pub(in crate::room) fn relays(&self) -> impl Iterator<Item = (Seq, &Posted, &Relay)> {
+        self.relays.iter().filter_map(|&seq| {
+            let posted = self.posted(seq)?;
+            Some((seq, posted, posted.relay.as_deref()?))
+        })
+    }
+
     /// A relay as it is published now.
     pub(super) fn sealed_relay(
         &self,
@@ -167,6 +178,6 @@ impl RoomState {
             self.participants().any(|(slot, _)| gets(slot) && self.can_see(source, slot))
         };
         let told = sources.iter().map(|(source, _)| *source).filter(knows).collect();
-        Relay { parents, sources, allowed, unapproved, told }
+        Relay { parents, sources, allowed, unapproved, told, text_digest: chain::text(&message.text) }
     }
 }

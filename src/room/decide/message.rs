@@ -1,0 +1,209 @@
+//! What becomes of messages of one's own. One question: may it be posted, stand for another, be taken back, be acknowledged?
+
+use std::sync::Arc;
+
+use super::{Event, Refusal, RoomState, shown};
+use crate::limits;
+use crate::room::consent::{Name, Slot};
+use crate::room::disclose::is_visible;
+use crate::room::event::{Draft, Message};
+use crate::room::ids::{Actor, ActorKind, MessageId, OrganisationId, Seq, Timestamp};
+use crate::room::state::{Narrowed, Posted};
+use crate::room::words::Tlp;
+
+/// Checks a draft as `me` sees the room and resolves its names: what [`Event::MessagePosted`] would hold, but for its id.
+pub(in crate::room) fn resolve_draft(
+    state: &RoomState,
+    me: Slot,
+    author: &Actor,
+    draft: &Draft,
+    now: Timestamp,
+) -> Result<Message, Refusal> {
+    let Draft {
+        material,
+        tlp,
+        text,
+        recipients,
+        red_actors,
+        coordinator_only,
+        in_reply_to,
+        occurred_at,
+        supersedes,
+        acknowledge_by,
+    } = draft;
+    let red = *tlp == Tlp::Red;
+    let invalid = |field, rule| Err(Refusal::Invalid { field, rule });
+    if red && red_actors.is_empty() {
+        return invalid(
+            "draft.red_actors",
+            "TLP:RED must name the persons it is for, as org/<organisation>/user/<name>",
+        );
+    }
+    if !red && !red_actors.is_empty() {
+        return invalid("draft.red_actors", "only with TLP:RED");
+    }
+    if red && !recipients.is_empty() {
+        return invalid("draft.recipients", "must be empty with TLP:RED, which names persons in red_actors");
+    }
+    if *coordinator_only && red {
+        return invalid("draft.coordinator_only", "must be false with TLP:RED, which names persons in red_actors");
+    }
+    if *coordinator_only && !recipients.is_empty() {
+        return invalid("draft.recipients", "must be empty with coordinator_only");
+    }
+    if recipients.len() > limits::RECIPIENTS_MAX || red_actors.len() > limits::RECIPIENTS_MAX {
+        return invalid("draft.recipients", "at most 256");
+    }
+    if acknowledge_by.is_some_and(|by| by <= now) {
+        return invalid("draft.acknowledge_by_time", "must lie in the future");
+    }
+    let organisations = organisations(state, me, recipients)?;
+    for actor in red_actors {
+        if actor.kind != ActorKind::User {
+            return invalid("draft.red_actors", "must be persons (user), not services");
+        }
+        shown(state, me, &Name::Organisation(actor.organisation.clone()))?;
+    }
+    if let Some(parent) = in_reply_to {
+        let seen = state.message(*parent).filter(|&seq| is_visible(state, me, author, seq, now));
+        seen.ok_or(Refusal::MessageNotVisible)?;
+    }
+    let message = Message {
+        id: MessageId::from_bytes([0; 16]),
+        material: *material,
+        tlp: *tlp,
+        text: text.clone(),
+        recipients: organisations,
+        red_actors: red_actors.clone(),
+        coordinator_only: *coordinator_only,
+        in_reply_to: *in_reply_to,
+        occurred_at: *occurred_at,
+        supersedes: *supersedes,
+        acknowledge_by: *acknowledge_by,
+    };
+    if let Some(old) = supersedes {
+        let (_, old) = standing(state, me, author, *old, now)?;
+        may_supersede(state, me, old, &message)?;
+    }
+    Ok(message)
+}
+
+/// The organisations that the caller is shown under these names, in order, each once.
+pub(super) fn organisations(state: &RoomState, me: Slot, names: &[Name]) -> Result<Vec<OrganisationId>, Refusal> {
+    let mut organisations = Vec::with_capacity(names.len());
+    for name in names {
+        let slot = shown(state, me, name)?;
+        organisations.push(state.participant(slot).organisation.clone());
+    }
+    organisations.sort();
+    organisations.dedup();
+    Ok(organisations)
+}
+
+/// A plain message of the caller's own organisation.
+pub(super) fn own<'s>(
+    state: &'s RoomState,
+    me: Slot,
+    caller: &Actor,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<(Seq, &'s Posted), Refusal> {
+    let seq = state.message(message).ok_or(Refusal::MessageNotVisible)?;
+    let posted = state.posted(seq).filter(|posted| posted.source == me).ok_or(Refusal::MessageNotVisible)?;
+    // TLP:RED of a colleague does not exist for who is not named in it. Who has left sees nothing, and may take back what it posted.
+    let exists = match posted.narrowed.as_deref() {
+        Some(Narrowed::Red { author, .. }) => {
+            author.as_ref() == Some(caller) || state.is_present(me) && is_visible(state, me, caller, seq, now)
+        }
+        Some(Narrowed::Recipients(_)) | None => true,
+    };
+    if exists { Ok((seq, posted)) } else { Err(Refusal::MessageNotVisible) }
+}
+
+/// The same, if it has not fallen and is no relay.
+pub(super) fn standing<'s>(
+    state: &'s RoomState,
+    me: Slot,
+    caller: &Actor,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<(Seq, &'s Posted), Refusal> {
+    let (seq, posted) = own(state, me, caller, message, now)?;
+    if posted.relay.is_some() {
+        return Err(Refusal::MessageNotVisible);
+    }
+    if posted.fallen.is_some() { Err(Refusal::MessageFallen) } else { Ok((seq, posted)) }
+}
+
+/// Whoever could not see the old one will not see the new one either: the state sees to that.
+fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Result<(), Refusal> {
+    let widens = |field| Err(Refusal::EditWidens { field });
+    if new.material != old.material {
+        return widens("draft.material");
+    }
+    if new.tlp < old.tlp {
+        return widens("draft.tlp");
+    }
+    if old.coordinator_only && !new.coordinator_only {
+        return widens("draft.coordinator_only");
+    }
+    let listed = |organisation: &OrganisationId| state.slot(organisation);
+    match old.narrowed.as_deref() {
+        Some(Narrowed::Recipients(before)) => {
+            let is_new = |slot: Slot| !before.contains(slot) && slot != me && !RoomState::is_coordinator(slot);
+            if new.recipients.iter().filter_map(listed).any(is_new) {
+                return widens("draft.recipients");
+            }
+        }
+        Some(Narrowed::Red { actors, .. }) => {
+            if new.red_actors.iter().any(|actor| !actors.contains(actor)) {
+                return widens("draft.red_actors");
+            }
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Takes a message, or a relay, back as void.
+pub(super) fn retract(
+    state: &RoomState,
+    me: Slot,
+    caller: &Actor,
+    message: MessageId,
+    reason: Arc<str>,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    let (_, posted) = own(state, me, caller, message, now)?;
+    if posted.fallen.is_some() {
+        return Err(Refusal::MessageFallen);
+    }
+    Ok(vec![Event::MessageRetracted { organisation: caller.organisation.clone(), message, reason }])
+}
+
+/// Acknowledges a message.
+pub(super) fn acknowledge(
+    state: &RoomState,
+    me: Slot,
+    caller: &Actor,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    let seen = state.message(message).filter(|&seq| is_visible(state, me, caller, seq, now));
+    let seq = seen.ok_or(Refusal::MessageNotVisible)?;
+    let posted = state.posted(seq).ok_or(Refusal::MessageNotVisible)?;
+    if posted.source == me || !posted.asks_for_acknowledgement {
+        return Err(Refusal::AcknowledgementNotAsked);
+    }
+    // Of a relay, a source may know no more than that it is there.
+    if let Some(relay) = posted.relay.as_deref()
+        && relay.is_source(me)
+        && !relay.allowed.contains(me)
+    {
+        return Err(Refusal::AcknowledgementNotAsked);
+    }
+    if state.acknowledged.contains_key(&(seq, me)) {
+        return Err(Refusal::AlreadyAcknowledged);
+    }
+    Ok(vec![Event::MessageAcknowledged { organisation: caller.organisation.clone(), message }])
+}

@@ -1,0 +1,146 @@
+//! Who has a message. One question, for its source: to whom was it delivered, when, on what ground, and who may see it now?
+//!
+//! Answers are by organisation, about those that the asker can see or could; a notice that is still suppressed is not told.
+//! Upholds: R7, R9 (the records are there before anything is sent).
+
+use std::sync::Arc;
+
+use super::verdict::{AudienceReason, of_delivery, of_message, own_message};
+use super::{Disclosed, Reader, ShownParticipant, show_at};
+use crate::room::consent::Slot;
+use crate::room::ids::{Actor, MessageId, Seq, Timestamp};
+use crate::room::mailbox::{Given, Mailboxes};
+use crate::room::refusal::Refusal;
+use crate::room::state::{OpenedBy, RoomState};
+use crate::room::words::{RecallAnswer, Tlp};
+
+/// On what ground something was delivered: the reason that held then.
+pub type Ground = AudienceReason;
+
+/// Who has one message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipts {
+    /// Which.
+    pub message: MessageId,
+    /// When it was posted.
+    pub recorded_at: Timestamp,
+    /// By organisation, by participant id; the source's own is not among them.
+    pub receipts: Vec<Receipt>,
+    /// Which actors of the coordinator were delivered it, and when first; not for the coordinator's own messages.
+    pub coordinator_reads: Vec<(Actor, Timestamp)>,
+    /// Relays that were made of it, as far as the asker is told.
+    pub relays: Vec<RelayReceipt>,
+}
+
+/// One organisation and one message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Who.
+    pub participant: ShownParticipant,
+    /// When it was first delivered to one of its actors, and on what ground, if it was.
+    pub delivered: Option<(Timestamp, Ground)>,
+    /// When it was acknowledged, if it was.
+    pub acknowledged_at: Option<Timestamp>,
+    /// Whether it is here and may be shown it now.
+    pub receives: bool,
+    /// Why, or why not; absent for who is not here.
+    pub reason: Option<AudienceReason>,
+    /// What it answered when it was asked to delete it.
+    pub recall: Option<(RecallAnswer, Arc<str>, Timestamp)>,
+}
+
+/// A relay that was made of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RelayReceipt {
+    /// The relay.
+    pub message: MessageId,
+    /// When it was published.
+    pub recorded_at: Timestamp,
+    /// To which organisations, of those that the asker can see.
+    pub to: Vec<ShownParticipant>,
+}
+
+/// Who has the message: for its source, and for the coordinator if it can see it.
+pub fn receipts(
+    state: &RoomState,
+    mailboxes: &Mailboxes,
+    reader: Reader<'_>,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<Disclosed<Receipts>, Refusal> {
+    let (seq, posted) = own_message(state, reader, message, now)?;
+    let coordinator = RoomState::is_coordinator(reader.slot);
+    let counts = |given: &Given| {
+        let ground = given.by.and_then(|by| state.opened(by)).map(|opened| opened.ground);
+        let unknown = matches!(ground, Some(OpenedBy::LegalDuty { .. }))
+            && given.by.is_some_and(|by| state.matters.is_suppressed(by));
+        coordinator || !unknown
+    };
+    let mut list = Vec::new();
+    for (slot, participant) in state.participants().filter(|&(slot, _)| slot != posted.source) {
+        let given = mailboxes.given_to(&participant.organisation, seq);
+        let first = given.iter().filter(|given| counts(given)).min_by_key(|given| given.at);
+        let can_see = state.can_see(reader.slot, slot);
+        // Who has gone is listed if it has the message, and could be told to be here.
+        let could_see = coordinator || participant.visible_since.is_some();
+        if !can_see && (first.is_none() || !could_see) {
+            continue;
+        }
+        let (receives, reason) = match state.is_present(slot) {
+            true => {
+                let (receives, reason) = of_message(state, reader.slot, slot, seq, posted, now);
+                (receives, Some(reason))
+            }
+            false => (false, None),
+        };
+        list.push(Receipt {
+            participant: show_at(state, reader.slot, slot, state.next()),
+            delivered: first.map(|given| (given.at, of_delivery(state, slot, posted, given.by))),
+            acknowledged_at: state.acknowledged.get(&(seq, slot)).copied(),
+            receives,
+            reason,
+            recall: recall_answer(state, mailboxes, slot, seq),
+        });
+    }
+    list.sort_by_key(|receipt| receipt.participant.id);
+    let of_coordinator = &state.participant(Slot(0)).organisation;
+    let mut coordinator_reads: Vec<(Actor, Timestamp)> = Vec::new();
+    if !RoomState::is_coordinator(posted.source) {
+        for given in mailboxes.given_to(of_coordinator, seq) {
+            coordinator_reads.push((given.actor, given.at));
+        }
+    }
+    let relays = if posted.tlp == Tlp::Red && !coordinator { Vec::new() } else { relays(state, reader, seq) };
+    let recorded_at = posted.recorded_at;
+    Ok(Disclosed(Receipts { message, recorded_at, receipts: list, coordinator_reads, relays }))
+}
+
+fn recall_answer(
+    state: &RoomState,
+    mailboxes: &Mailboxes,
+    slot: Slot,
+    seq: Seq,
+) -> Option<(RecallAnswer, Arc<str>, Timestamp)> {
+    let organisation = &state.participant(slot).organisation;
+    let answers = mailboxes.recalls_of(organisation, seq).into_iter();
+    let answers = answers.filter_map(|recall| state.matters.recalls.get(&recall)?.answers.get(&slot).cloned());
+    answers.max_by_key(|(_, _, at)| *at)
+}
+
+fn relays(state: &RoomState, reader: Reader<'_>, parent: Seq) -> Vec<RelayReceipt> {
+    let coordinator = RoomState::is_coordinator(reader.slot);
+    let mut found = Vec::new();
+    for (seq, posted, relay) in state.relays().filter(|(_, _, relay)| relay.parents.contains(&parent)) {
+        let may_know = |slot: Slot, o: &crate::room::state::Participant| {
+            slot != reader.slot && (coordinator || o.visible_since.is_some())
+        };
+        let got = |slot: Slot| relay.allowed.contains(slot) || state.was_opened_to(slot, seq);
+        let to = state.participants().filter(|&(slot, o)| got(slot) && may_know(slot, o));
+        let mut to: Vec<_> = to.map(|(slot, _)| show_at(state, reader.slot, slot, state.next())).collect();
+        to.sort_by_key(|participant| participant.id);
+        if coordinator || !to.is_empty() || relay.told.contains(reader.slot) {
+            found.push(RelayReceipt { message: posted.id, recorded_at: posted.recorded_at, to });
+        }
+    }
+    found
+}

@@ -1,0 +1,122 @@
+//! The rule itself. One question: may this actor be shown this entry now, and on what ground?
+//!
+//! Upholds: R5. Tested against a second, naive implementation.
+
+use crate::room::consent::Slot;
+use crate::room::ids::{Actor, Seq, Timestamp};
+use crate::room::state::{Narrowed, OpenedBy, Posted, RoomState, Trace};
+
+/// On what ground an entry is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::room) enum Basis {
+    /// It is the reader's own message.
+    Own,
+    /// The reader coordinates the room.
+    Coordinator,
+    /// The running rule.
+    Rule,
+    /// This later entry opened it.
+    Opened(Seq),
+    /// The reader is told of it.
+    Control,
+}
+
+/// Whether this actor of this organisation may be shown the entry at `seq` now.
+pub fn is_visible(state: &RoomState, reader: Slot, actor: &Actor, seq: Seq, now: Timestamp) -> bool {
+    basis(state, reader, Some(actor), seq, now).is_some()
+}
+
+/// Whether it may be shown in its own place of the log, not only where another entry opens it.
+pub(in crate::room) fn is_visible_in_place(
+    state: &RoomState,
+    reader: Slot,
+    actor: &Actor,
+    seq: Seq,
+    now: Timestamp,
+) -> bool {
+    match basis(state, reader, Some(actor), seq, now) {
+        Some(Basis::Own | Basis::Coordinator | Basis::Rule | Basis::Control) => true,
+        Some(Basis::Opened(_)) | None => false,
+    }
+}
+
+/// The ground on which the entry may be shown. Without an actor, it is asked for nobody in particular of the organisation.
+pub(in crate::room) fn basis(
+    state: &RoomState,
+    reader: Slot,
+    actor: Option<&Actor>,
+    seq: Seq,
+    now: Timestamp,
+) -> Option<Basis> {
+    let present_since = state.participant(reader).present_since?;
+    let trace = state.traces.get(usize::try_from(seq.0).ok()?)?;
+    let coordinator = RoomState::is_coordinator(reader);
+    let was_here = present_since <= seq;
+    let could_see = |other: Slot| state.participant(other).visible_since.is_some_and(|since| since <= seq);
+    let told = match trace {
+        Trace::Message(posted) => return message(state, reader, actor, seq, posted, now),
+        Trace::Opened(opened) => {
+            let is_told = match opened.ground {
+                OpenedBy::Release | OpenedBy::Forwarding | OpenedBy::LegalDuty { suppressed: false } => {
+                    reader == opened.source || opened.to.contains(reader)
+                }
+                // Its receivers would learn who the source is.
+                OpenedBy::Approval => reader == opened.source,
+                OpenedBy::LegalDuty { suppressed: true } => opened.to.contains(reader),
+            };
+            coordinator || was_here && is_told
+        }
+        Trace::About(participant) => coordinator || was_here && (reader == *participant || could_see(*participant)),
+        Trace::Private(participant) => coordinator || was_here && reader == *participant,
+        Trace::Told { by, source, message } => {
+            let exists = message.is_none_or(|message| {
+                let narrowed = state.posted(message).and_then(|posted| posted.narrowed.as_deref());
+                let Some(Narrowed::Red { author, actors }) = narrowed else { return true };
+                actor.is_some_and(|actor| author.as_ref() == Some(actor) || actors.contains(actor))
+            });
+            exists && (coordinator || was_here && (reader == *by || reader == *source && could_see(*by)))
+        }
+        Trace::Both(a, b) => coordinator || was_here && (reader == *a || reader == *b),
+        Trace::CoordinatorOnly => coordinator,
+        Trace::Nobody => false,
+        Trace::Everybody => was_here,
+    };
+    told.then_some(Basis::Control)
+}
+
+fn message(
+    state: &RoomState,
+    reader: Slot,
+    actor: Option<&Actor>,
+    seq: Seq,
+    posted: &Posted,
+    now: Timestamp,
+) -> Option<Basis> {
+    if let Some(Narrowed::Red { author, actors }) = posted.narrowed.as_deref() {
+        // TLP:RED: for everybody else, of every side, it does not exist.
+        let actor = actor?;
+        if author.as_ref() == Some(actor) {
+            return Some(Basis::Own);
+        }
+        if posted.fallen.is_some() || !actors.contains(actor) {
+            return None;
+        }
+    }
+    if reader == posted.source {
+        return Some(Basis::Own);
+    }
+    if RoomState::is_coordinator(reader) {
+        return Some(Basis::Coordinator);
+    }
+    if let Some(relay) = posted.relay.as_deref().filter(|relay| relay.is_source(reader)) {
+        let told = || state.participant(reader).present_since.is_some_and(|since| since <= seq);
+        let is_told = relay.told.contains(reader) && told();
+        if is_told && (relay.only_source() == Some(reader) || !relay.allowed.contains(reader)) {
+            return Some(Basis::Control);
+        }
+    }
+    if state.by_rule(reader, seq, posted, now) {
+        return Some(Basis::Rule);
+    }
+    state.openings_of(reader, seq, now).next().map(|opening| Basis::Opened(opening.by))
+}
