@@ -36,6 +36,8 @@ mod outbox;
 mod room;
 mod shared;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod tests;
 
 /// Why a call got no answer.
