@@ -268,5 +268,8 @@ async fn r6_no_race_gives_what_was_taken_back_after_that_is_acknowledged() {
         println!("{way}: {races} races, {given} given before, {taken_back} taken back");
     }
     println!("{races} races of a withdrawal with a delivery, nothing given after its acknowledgement");
-    assert!(counts.values().all(|(_, given, taken_back)| *given > 0 && *taken_back > 0), "no race happened: {counts:?}");
+    assert!(
+        counts.values().all(|(_, given, taken_back)| *given > 0 && *taken_back > 0),
+        "no race happened: {counts:?}"
+    );
 }

@@ -170,7 +170,10 @@ async fn r6_a_withdrawal_takes_back_what_is_queued_and_gives_one_notice() {
     assert_eq!(read(&mut stream, 1).await, ["one"]);
     // Queued, not taken.
     world.write("region-a", room, post("two", Material::Logs)).await.expect("posts");
-    world.write("region-a", room, Command::WithdrawConsent { scope: Scope::All, recall: None }).await.expect("withdraws");
+    world
+        .write("region-a", room, Command::WithdrawConsent { scope: Scope::All, recall: None })
+        .await
+        .expect("withdraws");
     world.write("region-a", room, post("three", Material::Logs)).await.expect("posts");
     let seen = read(&mut stream, 2).await;
     assert_eq!(seen[0], "withdrawn");

@@ -235,8 +235,7 @@ pub fn expired(state: &RoomState, now: Timestamp) -> Vec<Event> {
         return Vec::new();
     }
     let consents = state.participants.iter().filter(|participant| participant.consent.is_expired(now));
-    let consents =
-        consents.map(|participant| Event::ConsentExpired { organisation: participant.organisation.clone() });
+    let consents = consents.map(|participant| Event::ConsentExpired { organisation: participant.organisation.clone() });
     let asks = state.matters.asks.iter().filter(|(_, ask)| ask.is_open && ask.answer_by <= now);
     let asks = asks.map(|(ask, _)| Event::AskLapsed { ask: *ask });
     let of = |slot: Slot| state.participant(slot).organisation.clone();

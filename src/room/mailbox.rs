@@ -150,7 +150,9 @@ impl Mailbox {
         let (first, run) = &self.runs[at];
         Some(match run {
             Run::Notice(notice) => Item::Notice(notice),
-            Run::Entries { .. } | Run::Opened { .. } => run.entry(index.0 - first.0).map_or(Item::Withdrawn, Item::Entry),
+            Run::Entries { .. } | Run::Opened { .. } => {
+                run.entry(index.0 - first.0).map_or(Item::Withdrawn, Item::Entry)
+            }
         })
     }
 

@@ -36,7 +36,10 @@ pub(super) fn suggest(
         Some(name) => {
             let slot = super::shown(state, me, name)?;
             if slot == me || RoomState::is_coordinator(slot) {
-                return Err(Refusal::Invalid { field: "source", rule: "must be another participant, not the coordinator" });
+                return Err(Refusal::Invalid {
+                    field: "source",
+                    rule: "must be another participant, not the coordinator",
+                });
             }
             Some(state.participant(slot).organisation.clone())
         }

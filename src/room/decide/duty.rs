@@ -108,7 +108,10 @@ pub(super) fn legal_duty(
     let receiver = state.resolve(me, to).ok_or(Refusal::RecipientNotVisible)?;
     let of_receiver = |seq: &Seq| state.posted(*seq).is_some_and(|posted| posted.source == receiver);
     if RoomState::is_coordinator(receiver) || places.iter().any(of_receiver) {
-        return Err(Refusal::Invalid { field: "to", rule: "must be neither the coordinator nor a source of the messages" });
+        return Err(Refusal::Invalid {
+            field: "to",
+            rule: "must be neither the coordinator nor a source of the messages",
+        });
     }
     if suppress_until.is_some_and(|until| until <= now) {
         return Err(Refusal::Invalid { field: "suppress_notice_until_time", rule: "must lie in the future" });

@@ -155,12 +155,10 @@ fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Re
                 return widens("draft.recipients");
             }
         }
-        Some(Narrowed::Red { actors, .. }) => {
-            if new.red_actors.iter().any(|actor| !actors.contains(actor)) {
-                return widens("draft.red_actors");
-            }
+        Some(Narrowed::Red { actors, .. }) if new.red_actors.iter().any(|actor| !actors.contains(actor)) => {
+            return widens("draft.red_actors");
         }
-        None => {}
+        Some(Narrowed::Red { .. }) | None => {}
     }
     Ok(())
 }

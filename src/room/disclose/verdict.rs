@@ -269,7 +269,8 @@ fn why_not(
         None => {}
     }
     let o = state.participant(other);
-    let came_later = o.present_since.is_none_or(|since| since > seq) || o.visible_since.is_some_and(|since| since > seq);
+    let came_later =
+        o.present_since.is_none_or(|since| since > seq) || o.visible_since.is_some_and(|since| since > seq);
     if let Some(relay) = &posted.relay {
         return why_not_relayed(state, other, relay, posted.tlp, came_later, now);
     }

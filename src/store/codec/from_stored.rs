@@ -272,7 +272,8 @@ const NOT_TWO_SIDES: What = "holds an introduction that has not two sides";
 
 /// The words of a payload, as many as the entry has.
 fn words<const N: usize>(payload: Option<&[u8]>) -> Result<[Arc<str>; N], What> {
-    let stored = pb::WordsPayload::decode(payload.ok_or(NO_PAYLOAD)?).map_err(|_| "holds words that can't be decoded")?;
+    let stored =
+        pb::WordsPayload::decode(payload.ok_or(NO_PAYLOAD)?).map_err(|_| "holds words that can't be decoded")?;
     let words: Vec<Arc<str>> = stored.words.into_iter().map(Arc::from).collect();
     words.try_into().map_err(|_| "holds too few words or too many")
 }

@@ -8,9 +8,7 @@ use prost::Message as _;
 use super::{Unsealed, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
-use crate::room::event::{
-    AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Subject,
-};
+use crate::room::event::{AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Subject};
 use crate::room::ids::{MessageId, OrganisationId};
 use crate::room::mailbox::{Range, Run};
 use crate::room::words::{
@@ -315,11 +313,7 @@ fn duty(duty: &LegalDuty) -> pb::LegalDuty {
 }
 
 fn introduction_side(side: &IntroductionSide, words: String) -> pb::IntroductionSide {
-    pb::IntroductionSide {
-        introduction: id(side.id.as_bytes()),
-        organisation: side.organisation.to_string(),
-        words,
-    }
+    pb::IntroductionSide { introduction: id(side.id.as_bytes()), organisation: side.organisation.to_string(), words }
 }
 
 fn message_posted(organisation: String, message: &Message) -> pb::MessagePosted {
