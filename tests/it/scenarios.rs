@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use samverkan::room::consent::ConsentChange;
-use samverkan::room::directory::{Directory, DirectoryCommand, DirectoryEntry};
+use samverkan::room::directory::{Connection, Directory, DirectoryCommand, DirectoryEntry};
 use samverkan::room::disclose::{
     Disclosed, Previewed, Reader, consent, explain, invitations, preview, preview_relay, receipts, report, reports,
     room, roster, see_as,
@@ -95,13 +95,15 @@ impl PureWorld {
                     let organisation = organisation(name);
                     DirectoryCommand::Register { organisation, display_name: name.as_str().into() }
                 });
-                all.collect::<Vec<_>>().into_iter().try_for_each(|register| self.direct(command, register))?;
+                all.collect::<Vec<_>>()
+                    .into_iter()
+                    .try_for_each(|register| self.direct(&coordinator(command), register))?;
                 return Ok("registered".to_owned());
             }
             "suspend" => {
                 let organisation = organisation(command.by());
                 self.direct(
-                    command,
+                    &coordinator(command),
                     DirectoryCommand::Suspend { organisation: organisation.clone(), reason: "r".into() },
                 )?;
                 self.here.room.perform(&coordinator(command), event::Command::RemoveSuspended { organisation })?;
@@ -112,6 +114,14 @@ impl PureWorld {
                 let others = self.elsewhere.values_mut();
                 others.chain([&mut self.here]).for_each(|place| place.room.advance_clock(by));
                 return Ok("time passes".to_owned());
+            }
+            "catch-up" => {
+                for by in &command.words {
+                    let by = actor(by);
+                    self.here.room.deliver(&by, usize::MAX)?;
+                    self.here.last_read.insert(by.clone(), self.here.room.last_index(&by));
+                }
+                return Ok("caught up".to_owned());
             }
             "in" => {
                 self.go(command.by());
@@ -154,7 +164,7 @@ impl PureWorld {
                     self.here.last_read.insert(caller, *last);
                 }
                 Ok(mailbox(page.into_iter().map(|(i, found)| {
-                    let at = if let Found::Shown(shown) = &found { shown.recorded_at.0 } else { i64::MIN };
+                    let at = if let Found::Shown(shown) = &found { Some(shown.recorded_at.0) } else { None };
                     (i, at, self.told(found))
                 })))
             }
@@ -213,10 +223,10 @@ impl PureWorld {
             "connect" => {
                 let rooms = [&command.words[0], &command.words[1]].map(|name| room_id(name));
                 let reason = command.field("reason").expect("reason=").into();
-                self.direct(command, DirectoryCommand::RecordConnection { rooms, reason })?;
+                self.direct(&caller, DirectoryCommand::RecordConnection { rooms, reason })?;
                 Ok("done".to_owned())
             }
-            "connections" => Ok(self.connections(command)),
+            "connections" => self.connections(&caller, command),
             _ => self.write(&caller, command),
         }
     }
@@ -239,18 +249,26 @@ impl PureWorld {
         lines(list)
     }
 
-    fn direct(&mut self, command: &Command, wish: DirectoryCommand) -> Result<(), Refusal> {
-        let author = coordinator(command);
-        let event = self.directory.decide(&author, wish)?;
+    fn direct(&mut self, author: &Actor, wish: DirectoryCommand) -> Result<(), Refusal> {
+        let event = self.directory.decide(author, wish)?;
         let seq = self.directory.next();
         let request = Request { id: RequestId::from_bytes(u128::from(seq.0).to_be_bytes()), digest: [0; 32] };
-        self.directory.fold(&DirectoryEntry { seq, recorded_at: self.here.room.now, author, request, event });
+        self.directory.fold(&DirectoryEntry {
+            seq,
+            recorded_at: self.here.room.now,
+            author: author.clone(),
+            request,
+            event,
+        });
         Ok(())
     }
 
     fn write(&mut self, caller: &Actor, command: &Command) -> Result<String, Refusal> {
         let mut done = "done".to_owned();
         let own = participant(&caller.organisation);
+        if let Some(label) = command.field("as") {
+            self.ids.insert(id_of(label), label.to_owned());
+        }
         self.names.insert(own, caller.organisation.clone());
         let open = |report| OpenRoom {
             coordinator: organisation(COORDINATOR),
@@ -319,6 +337,10 @@ impl PureWorld {
         let remember = wish.clone();
         self.here.room.perform(caller, wish)?;
         match remember {
+            event::Command::OpenRoom(_) => {
+                let (room, participant) = (room_id(&self.called), own);
+                self.direct(caller, DirectoryCommand::CreateRoom { room, participant })?;
+            }
             event::Command::Invite { invitation, organisation, participant, .. } => {
                 self.names.insert(participant, organisation.clone());
                 self.here.last_invitation.insert(organisation, invitation);
@@ -340,9 +362,6 @@ impl PureWorld {
         let field = |key| command.field(key).unwrap_or_default().into();
         let word =
             |at: usize| command.words.get(at).unwrap_or_else(|| panic!("{} needs more words", command.verb)).as_str();
-        if let Some(label) = command.field("as") {
-            self.ids.insert(id_of(label), label.to_owned());
-        }
         match command.verb.as_str() {
             "terms" => event::Command::ChangeTerms { terms: text() },
             "retract" => event::Command::Retract { message: message(word(1)), reason: field("reason") },
@@ -423,16 +442,13 @@ impl PureWorld {
     }
 
     /// The rooms that may have to do with one, as the coordinator recorded it.
-    fn connections(&self, command: &Command) -> String {
+    fn connections(&self, caller: &Actor, command: &Command) -> Result<String, Refusal> {
         let of = room_id(command.by());
-        let mut called: Vec<&str> = self.elsewhere.keys().map(String::as_str).collect();
-        called.push(&self.called);
-        let name = |id: &RoomId| called.iter().find(|name| room_id(name) == *id).map_or("?", |name| *name);
-        lines(
-            self.directory
-                .connections(of)
-                .map(|found| words::connected([name(&found.rooms[0]), name(&found.rooms[1])], &found.reason)),
-        )
+        let called: Vec<&str> = self.elsewhere.keys().map(String::as_str).chain([self.called.as_str()]).collect();
+        let name = |id: RoomId| called.iter().copied().find(|name| room_id(name) == id).unwrap_or("?");
+        let found = self.directory.connections(caller, of)?;
+        let other = |found: &Connection| found.rooms[usize::from(found.rooms[0] == of)];
+        Ok(lines(found.into_iter().map(|found| words::connected(name(other(found)), &found.reason))))
     }
 
     fn show_report(&self, caller: &Actor, command: &Command) -> Result<String, Refusal> {

@@ -50,6 +50,7 @@
 //! connect ROOM ROOM reason="..."
 //! connections ROOM
 //! read BY [new | after=INDEX] [page=N]       the mailbox, or what BY has not read yet in this transcript; page 100 unless told
+//! catch-up BY...                             they have read everything up to here
 //! participants BY
 //! room BY
 //! close | reopen                             the coordinator
@@ -307,10 +308,10 @@ pub(crate) fn duration(word: &str) -> i64 {
 pub(crate) const MINUTE: i64 = 60_000_000;
 
 /// Numbers the lines of a page of a mailbox. What is older than a line before it, as a release is, says so.
-pub(crate) fn mailbox(page: impl IntoIterator<Item = (u64, i64, Told)>) -> String {
-    let mut latest = i64::MIN;
+pub(crate) fn mailbox(page: impl IntoIterator<Item = (u64, Option<i64>, Told)>) -> String {
+    let mut latest: Option<i64> = None;
     lines(page.into_iter().map(|(index, at, told)| {
-        let minutes = latest.saturating_sub(at) / MINUTE;
+        let minutes = latest.zip(at).map_or(0, |(latest, at)| (latest - at) / MINUTE);
         latest = latest.max(at);
         let age = if minutes > 0 { format!(", {minutes} minutes old") } else { String::new() };
         format!("{index} {told}{age}")
@@ -344,14 +345,14 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::RequestIdReused => "REQUEST_ID_REUSED",
         Refusal::AlreadyRegistered => "ORGANISATION_EXISTS",
         Refusal::LimitReached { what: _, max: _ } => "LIMIT_REACHED",
-        Refusal::EditWidens => "EDIT_WIDENS",
-        Refusal::MessageWithdrawn => "MESSAGE_WITHDRAWN",
+        Refusal::EditWidens { field: _ } => "EDIT_WIDENS",
+        Refusal::MessageFallen => "MESSAGE_WITHDRAWN",
         Refusal::NamedNo => "NAMED_NO",
         Refusal::AskNotFound => "ASK_NOT_FOUND",
         Refusal::AskClosed => "ASK_CLOSED",
         Refusal::ReleaseNotFound => "RELEASE_NOT_FOUND",
         Refusal::RecallNotFound => "RECALL_NOT_FOUND",
-        Refusal::RelayNotPermitted => "RELAY_NOT_PERMITTED",
+        Refusal::RelayNotPermitted { participant: _ } => "RELAY_NOT_PERMITTED",
         Refusal::TextChanged => "TEXT_CHANGED",
         Refusal::AcknowledgementNotAsked => "ACKNOWLEDGEMENT_NOT_ASKED",
         Refusal::AlreadyAcknowledged => "ALREADY_ACKNOWLEDGED",

@@ -350,7 +350,7 @@ pub(super) fn report_words(report: &IntakeReport) -> String {
     .join("\n")
 }
 
-/// As `consent.proto` names it, without `AUDIENCE_REASON_`.
+/// As `audience.proto` names it, without `AUDIENCE_REASON_`.
 pub(super) fn audience_reason(reason: AudienceReason) -> &'static str {
     match reason {
         AudienceReason::Coordinator => "COORDINATOR",
@@ -370,5 +370,20 @@ pub(super) fn audience_reason(reason: AudienceReason) -> &'static str {
         AudienceReason::Newcomer => "CLASS_NEWCOMER",
         AudienceReason::AuthorityNotNamed => "AUTHORITY",
         AudienceReason::SenderHidden => "CALLER_HIDDEN",
+        AudienceReason::RelayPermitted => "RELAY_PERMITTED",
+        AudienceReason::Released => "RELEASED",
+        AudienceReason::Approved => "APPROVED",
+        AudienceReason::Forwarded => "FORWARDED",
+        AudienceReason::LegalDuty => "LEGAL_DUTY",
+        AudienceReason::CameLater => "CAME_LATER",
+        AudienceReason::NotSinceThen => "NOT_SINCE_THEN",
+        AudienceReason::Withdrawn => "WITHDRAWN",
+        AudienceReason::Retracted => "RETRACTED",
+        AudienceReason::Superseded => "SUPERSEDED",
+        AudienceReason::ParentNarrower => "PARENT_NARROWER",
+        AudienceReason::RelayNotPermitted => "RELAY_NOT_PERMITTED",
+        AudienceReason::RelayLooserTlp => "RELAY_LOOSER_TLP",
+        AudienceReason::RelayTooFewSources => "RELAY_TOO_FEW_SOURCES",
+        AudienceReason::RelayUnapproved => "RELAY_UNAPPROVED",
     }
 }

@@ -450,7 +450,8 @@ pub(crate) fn read_by(actor: &str, minutes: i64) -> String {
 
 /// That a relay was made of a message.
 pub(crate) fn relayed(label: &str, minutes: i64, to: &[String]) -> String {
-    format!("relayed as {label} after {minutes}m to {}", to.join(" "))
+    let to = if to.is_empty() { "nobody".to_owned() } else { to.join(" ") };
+    format!("relayed as {label} after {minutes}m to {to}")
 }
 
 /// A message without its text.
@@ -458,10 +459,9 @@ pub(crate) fn head(label: &str, from: &str, m: Material, t: Tlp) -> String {
     format!("  {label} from {from}, {} {}", material(m), tlp(t))
 }
 
-/// Two rooms that may have to do with each other.
-pub(crate) fn connected(rooms: [&str; 2], reason: &str) -> String {
-    let [a, b] = rooms;
-    format!("{a} and {b}{}", quoted(reason))
+/// A room that may have to do with another.
+pub(crate) fn connected(other: &str, reason: &str) -> String {
+    format!("{other}{}", quoted(reason))
 }
 
 /// One participant, and the rule that decides.
