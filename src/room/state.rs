@@ -130,7 +130,9 @@ pub(super) struct Posted {
     pub(super) asks_for_acknowledgement: bool,
     /// Why it is shown to nobody any more but its source and the coordinator, if it isn't.
     pub(super) fallen: Option<Fall>,
-    /// Recipients or TLP:RED actors, where there are any.
+    /// The recipients that its source listed, if it did.
+    pub(super) listed: Option<Arc<Slots>>,
+    /// Whom it reaches at most, or its TLP:RED actors, where that is less than its consent says.
     pub(super) narrowed: Option<Arc<Narrowed>>,
     /// What it is made from, if it is a relay.
     pub(super) relay: Option<Arc<Relay>>,
@@ -592,7 +594,8 @@ impl RoomState {
             }
             Event::TermsChanged { terms } => {
                 self.terms = terms.clone();
-                for source in 0..self.participants.len() as u16 {
+                // The coordinator gives no consent, and releases its own messages without.
+                for source in 1..self.participants.len() as u16 {
                     self.end_consent(Slot(source), &Scope::All, at);
                 }
                 Trace::Everybody

@@ -70,6 +70,9 @@ pub(super) fn forward(
         if posted.fallen.is_some() {
             return Err(Refusal::MessageFallen);
         }
+        if posted.source == authority {
+            return Err(Refusal::Invalid { field: "to", rule: "must not be the source of one of the messages" });
+        }
         let consent = &state.participant(posted.source).consent;
         let allowed = consent.police == PoliceAnswer::CoordinatorMayForward
             && !consent.is_expired(now)

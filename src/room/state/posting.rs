@@ -24,6 +24,8 @@ impl RoomState {
         }
         self.messages.insert(message.id, entry.seq);
         self.relays.extend(relay.iter().map(|_| entry.seq));
+        let listed = || message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
+        let listed = (!message.recipients.is_empty()).then(|| Arc::new(listed()));
         Trace::Message(Posted {
             id: message.id,
             recorded_at: entry.recorded_at,
@@ -33,6 +35,7 @@ impl RoomState {
             coordinator_only: message.coordinator_only,
             asks_for_acknowledgement: message.acknowledge_by.is_some(),
             fallen: None,
+            listed,
             narrowed,
             relay,
         })

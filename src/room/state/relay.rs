@@ -4,7 +4,7 @@
 //! at least three affected organisations before its eyes that could be the source, or the source approves the exact text.
 //! A child of `state`. Upholds: R5.
 
-use super::{Narrowed, Posted, RoomState};
+use super::{Posted, RoomState};
 use crate::limits;
 use crate::room::chain;
 use crate::room::consent::{Slot, Slots};
@@ -110,12 +110,12 @@ impl RoomState {
             return Some(RelayBar::NotListed);
         }
         for parent in wish.parents.iter().filter_map(|&seq| self.posted(seq)) {
-            match parent.narrowed.as_deref() {
-                Some(Narrowed::Red { .. }) => return Some(RelayBar::Red),
-                Some(Narrowed::Recipients(recipients)) if parent.source != reader && !recipients.contains(reader) => {
-                    return Some(RelayBar::NotARecipient);
-                }
-                Some(Narrowed::Recipients(_)) | None => {}
+            if parent.tlp == Tlp::Red {
+                return Some(RelayBar::Red);
+            }
+            // Its own recipients: that an edit reaches nobody new says nothing of a coordinator's words.
+            if parent.source != reader && parent.listed.as_ref().is_some_and(|listed| !listed.contains(reader)) {
+                return Some(RelayBar::NotARecipient);
             }
             if parent.coordinator_only {
                 return Some(RelayBar::CoordinatorOnly);
