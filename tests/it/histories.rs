@@ -5,10 +5,15 @@
 use std::sync::Arc;
 
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
-use samverkan::room::event::{Command, Draft, IntakeReport, OpenRoom};
-use samverkan::room::ids::{Actor, ActorKind, InvitationId, MessageId, OrganisationId, ParticipantId, Timestamp};
+use samverkan::room::event::{AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject};
+use samverkan::room::ids::{
+    Actor, ActorKind, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
+    RecallId, ReleaseId, Timestamp,
+};
 use samverkan::room::state::Status;
-use samverkan::room::words::{Answer, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+use samverkan::room::words::{
+    Answer, AskAnswer, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
+};
 use sha2::{Digest, Sha256};
 
 use crate::pure::PureRoom;
@@ -37,6 +42,11 @@ impl Rng {
     /// True in `percent` of a hundred cases.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
+    }
+
+    /// One of these, if there is one.
+    pub(crate) fn pick_any<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+        if of.is_empty() { None } else { Some(self.pick(of)) }
     }
 
     /// One of these; a word that stands there twice comes twice as often.
@@ -68,6 +78,52 @@ pub(crate) fn message(label: &str) -> MessageId {
 /// An invitation id.
 pub(crate) fn invitation(label: &str) -> InvitationId {
     InvitationId::from_bytes(id_of(&format!("invitation/{label}")))
+}
+
+/// A release id.
+pub(crate) fn release(label: &str) -> ReleaseId {
+    ReleaseId::from_bytes(id_of(&format!("release/{label}")))
+}
+
+/// A recall id.
+pub(crate) fn recall(label: &str) -> RecallId {
+    RecallId::from_bytes(id_of(&format!("recall/{label}")))
+}
+
+/// The id of a question.
+pub(crate) fn ask(label: &str) -> AskId {
+    AskId::from_bytes(id_of(&format!("ask/{label}")))
+}
+
+/// The id of a legal disclosure.
+pub(crate) fn disclosure(label: &str) -> DisclosureId {
+    DisclosureId::from_bytes(id_of(&format!("disclosure/{label}")))
+}
+
+/// The id of one side of an introduction.
+pub(crate) fn introduction(label: &str) -> IntroductionId {
+    IntroductionId::from_bytes(id_of(&format!("introduction/{label}")))
+}
+
+/// SHA-256 of a text.
+pub(crate) fn digest_of(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// A plain message, to everybody permitted.
+pub(crate) fn plain_draft(material: Material, text: &str) -> Draft {
+    Draft {
+        material,
+        tlp: Tlp::AmberStrict,
+        text: text.into(),
+        recipients: Vec::new(),
+        red_actors: Vec::new(),
+        coordinator_only: false,
+        in_reply_to: None,
+        occurred_at: None,
+        supersedes: None,
+        acknowledge_by: None,
+    }
 }
 
 /// A person of an organisation.
@@ -106,7 +162,7 @@ impl Default for Cast {
     fn default() -> Self {
         Self {
             coordinator: organisation("cert-se"),
-            others: ["region-a", "region-b", "muni-c", "vendor-v", "police-p"].map(organisation).to_vec(),
+            others: ["region-a", "region-b", "muni-c", "hospital-d", "vendor-v", "police-p"].map(organisation).to_vec(),
             strangers: vec![organisation("nobody-n")],
         }
     }
@@ -159,7 +215,9 @@ impl Cast {
             return (anna, Command::Reopen);
         }
         let absent: Vec<_> = self.others.iter().filter(|o| !here(o)).cloned().collect();
-        if !absent.is_empty() && rng.chance(30) {
+        // A full room first: much of what can happen needs several.
+        let hurry = if room.entries.len() < 30 { 75 } else { 30 };
+        if !absent.is_empty() && rng.chance(hurry) {
             let whom = rng.pick(&absent);
             let open = room.state.invitations().iter().find(|(_, open)| open.organisation == whom);
             return match open {
@@ -189,29 +247,249 @@ impl Cast {
             _ => user(&who, "eva"),
         };
         let other = self.others[rng.below(self.others.len())].clone();
+        if rng.chance(45)
+            && let Some(wish) = self.wish_of_consent(rng, room, label, now, &by)
+        {
+            return wish;
+        }
         let command = match rng.below(100) {
-            0..=2 => Command::Leave,
-            3..=4 => return (anna, Command::Remove { participant: self.name(rng, &other), reason: "r".into() }),
-            5 => return (anna, Command::RemoveSuspended { organisation: other }),
-            6..=10 => {
+            0..=1 => Command::Leave,
+            2..=3 => return (anna, Command::Remove { participant: self.name(rng, &other), reason: "r".into() }),
+            4 => return (anna, Command::RemoveSuspended { organisation: other }),
+            5..=8 => {
                 return (
                     anna,
                     Command::ChangeRole { participant: self.name(rng, &other), role: self.role(rng, &other) },
                 );
             }
-            11..=12 => return (anna, Command::Close),
-            13..=16 => Command::AmendReport {
+            9..=10 => return (anna, Command::Close),
+            11..=14 => Command::AmendReport {
                 report: Arc::new(IntakeReport { what_occurred: label.into(), ..IntakeReport::default() }),
                 consent: rng.chance(40).then(|| Arc::new(self.change(rng, now))),
             },
-            17..=36 => Command::GiveConsent { change: Arc::new(self.change(rng, now)), expected_version: None },
-            37..=44 => Command::WithdrawConsent(self.scope(rng)),
+            15..=32 => Command::GiveConsent { change: Arc::new(self.change(rng, now)), expected_version: None },
+            33..=38 => Command::WithdrawConsent {
+                scope: self.scope(rng, room, &who),
+                recall: rng
+                    .chance(50)
+                    .then(|| Recall { id: recall(label), answer_by: Timestamp(now + rng.below(60) as i64 * MINUTE) }),
+            },
             _ => {
-                let draft = self.draft(rng, room, label);
+                let draft = self.draft(rng, room, label, &by.organisation);
                 Command::Post { message: message(label), draft: Arc::new(draft) }
             }
         };
         (by, command)
+    }
+
+    /// A wish about what was posted before; nothing, if there is nothing to wish that for.
+    fn wish_of_consent(
+        &self,
+        rng: &mut Rng,
+        room: &PureRoom,
+        label: &str,
+        now: i64,
+        by: &Actor,
+    ) -> Option<(Actor, Command)> {
+        let anna = if rng.chance(70) { user(&self.coordinator, "anna") } else { user(&self.coordinator, "olle") };
+        let eva = |o: &OrganisationId| if rng_is_odd(label) { user(o, "ulf") } else { user(o, "eva") };
+        let later = Timestamp(now + (1 + rng.below(12) as i64) * MINUTE);
+        let other = rng.pick(&self.others);
+        Some(match rng.below(100) {
+            0..=19 => {
+                let (from, id) = pick_of(rng, &room.posted(), 95)?;
+                let own: Vec<_> = room.posted().into_iter().filter(|(o, _)| *o == from).map(|(_, id)| id).collect();
+                let mut messages = vec![id];
+                while rng.chance(40) {
+                    messages.push(rng.pick(&own));
+                }
+                messages.sort();
+                messages.dedup();
+                let by = if rng.chance(90) { eva(&from) } else { by.clone() };
+                (by, Command::Release { release: release(label), messages, to: self.some_names(rng) })
+            }
+            20..=23 => {
+                let (of, id) = pick_of(
+                    rng,
+                    &room.find(|event| match event {
+                        Event::MessagesReleased { organisation, release, .. } => Some((organisation.clone(), *release)),
+                        _ => None,
+                    }),
+                    95,
+                )?;
+                (if rng.chance(85) { eva(&of) } else { by.clone() }, Command::RevokeRelease { release: id })
+            }
+            24..=42 => {
+                let messages: Vec<_> = room.messages().collect();
+                let mut parents = vec![rng.pick_any(&messages)?];
+                while rng.chance(30) {
+                    parents.push(rng.pick(&messages));
+                }
+                parents.sort();
+                parents.dedup();
+                let relays = room.find(|event| match event {
+                    Event::RelayPublished { message, .. } => Some(message.id),
+                    _ => None,
+                });
+                let tlps = [Tlp::AmberStrict, Tlp::AmberStrict, Tlp::AmberStrict, Tlp::Amber, Tlp::Green];
+                let draft = RelayDraft {
+                    parents,
+                    material: rng.pick(&Material::ALL),
+                    tlp: rng.pick(&tlps),
+                    text: format!("relay of {label}").into(),
+                    recipients: if rng.chance(60) { self.some_names(rng) } else { Vec::new() },
+                    supersedes: if rng.chance(12) { rng.pick_any(&relays) } else { None },
+                    acknowledge_by: rng.chance(25).then_some(later),
+                };
+                let by = if rng.chance(96) { anna } else { by.clone() };
+                (by, Command::PublishRelay { message: message(label), draft: Arc::new(draft) })
+            }
+            43..=54 => {
+                let waiting = room.find(|event| match event {
+                    Event::RelayPublished { message, parents, unapproved, .. } if !unapproved.is_empty() => {
+                        let (source, _) = room.posted().into_iter().find(|(_, id)| *id == parents[0])?;
+                        Some((source, message.clone(), unapproved.clone()))
+                    }
+                    _ => None,
+                });
+                let (source, message, unapproved) = rng.pick_any(&waiting)?;
+                let by = if rng.chance(90) { eva(&source) } else { by.clone() };
+                if rng.chance(12) {
+                    return Some((by, Command::RejectRelay { message: message.id, reason: "no".into() }));
+                }
+                let text = if rng.chance(92) { message.text.to_string() } else { "another".to_owned() };
+                let to = match rng.below(10) {
+                    0..=4 => Vec::new(),
+                    5..=8 => vec![self.name(rng, &rng.clone().pick(&unapproved))],
+                    _ => self.some_names(rng),
+                };
+                (by, Command::ApproveRelay { message: message.id, text_digest: digest_of(&text), to })
+            }
+            55..=60 => {
+                let source = pick_of(rng, &room.posted(), 95)?.0;
+                let own: Vec<_> = room.posted().into_iter().filter(|(o, _)| *o == source).map(|(_, id)| id).collect();
+                let subject = if rng.chance(60) {
+                    Subject::Messages(vec![rng.pick(&own)])
+                } else {
+                    Subject::Material(rng.pick(&Material::ALL))
+                };
+                let to = if rng.chance(60) {
+                    AskedFor::Organisations(self.some_names(rng))
+                } else {
+                    AskedFor::Audience(rng.pick(&Audience::ALL))
+                };
+                let (ask, source) = (ask(label), self.name(rng, &source));
+                let command = Command::Ask { ask, source, subject, to, reason: "r".into(), answer_by: later };
+                (if rng.chance(96) { anna } else { by.clone() }, command)
+            }
+            61..=68 => {
+                let open = room.find(|event| match event {
+                    Event::ConsentAsked { ask, source, .. } => Some((source.clone(), *ask)),
+                    _ => None,
+                });
+                let (source, ask) = open
+                    .iter()
+                    .rev()
+                    .take(3)
+                    .next_back()
+                    .cloned()
+                    .filter(|_| rng.chance(70))
+                    .or_else(|| rng.pick_any(&open))?;
+                let answers = [AskAnswer::Yes, AskAnswer::Yes, AskAnswer::Yes, AskAnswer::RelayOnly, AskAnswer::No];
+                let answer = rng.pick(&answers);
+                let command = Command::AnswerAsk { ask, answer, comment: "c".into(), release: release(label) };
+                (if rng.chance(92) { eva(&source) } else { by.clone() }, command)
+            }
+            69..=70 => {
+                let source = rng.chance(70).then(|| self.any_name(rng));
+                let material = rng.pick(&Material::ALL);
+                (by.clone(), Command::SuggestAsk { source, material, reason: "r".into() })
+            }
+            71..=76 => {
+                let (source, id) = pick_of(rng, &room.posted_and_relayed(), 95)?;
+                let by = if rng.chance(90) { eva(&source) } else { by.clone() };
+                let by = if source == self.coordinator && rng.chance(80) { anna } else { by };
+                (by, Command::Retract { message: id, reason: "r".into() })
+            }
+            77..=81 => {
+                let asking = room.find(|event| match event {
+                    Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => {
+                        message.acknowledge_by.map(|_| message.id)
+                    }
+                    _ => None,
+                });
+                let asking = if rng.chance(90) { asking } else { room.messages().collect() };
+                (eva(&other), Command::Acknowledge { message: rng.pick_any(&asking)? })
+            }
+            82..=85 => {
+                let recalls = room.find(|event| match event {
+                    Event::ConsentWithdrawn { recall, .. } => recall.map(|recall| recall.id),
+                    _ => None,
+                });
+                use RecallAnswer::{CannotDelete, Deleted, RetainedByLaw, SharedOnward};
+                let answer = rng.pick(&[Deleted, RetainedByLaw, SharedOnward, CannotDelete]);
+                let comment = if rng.chance(90) { "c".into() } else { "".into() };
+                (eva(&other), Command::AnswerRecall { recall: rng.pick_any(&recalls)?, answer, comment })
+            }
+            86 => (eva(&other), Command::RecordPoliceReport { reference: "r".into() }),
+            87..=90 => {
+                let messages = vec![rng.pick_any(&room.messages().collect::<Vec<_>>())?];
+                let to = organisation(if rng.chance(85) { "police-p" } else { other.as_str() });
+                let to = self.name(rng, &to);
+                (anna, Command::Forward { messages, to, reason: "r".into() })
+            }
+            91..=93 => {
+                let proposed = room.find(|event| match event {
+                    Event::LegalDisclosureProposed { disclosure, .. } => Some(*disclosure),
+                    _ => None,
+                });
+                if rng.chance(50)
+                    && let Some(disclosure) = rng.pick_any(&proposed)
+                {
+                    return Some((anna, Command::ConfirmLegalDisclosure { disclosure }));
+                }
+                let mut messages = vec![rng.pick_any(&room.messages().collect::<Vec<_>>())?];
+                messages.extend(rng.chance(30).then(|| rng.pick(&room.messages().collect::<Vec<_>>())));
+                messages.dedup();
+                let (disclosure, to) = (disclosure(label), self.name(rng, &other));
+                let suppress_until = rng.chance(50).then_some(later);
+                let statute = "statute".into();
+                (anna, Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until })
+            }
+            94..=97 => {
+                let sides = room.find(|event| match event {
+                    Event::IntroductionProposed { sides } => Some(sides.clone()),
+                    _ => None,
+                });
+                if rng.chance(70)
+                    && let Some(sides) = rng.pick_any(&sides)
+                {
+                    let side = rng.pick(&sides);
+                    let (introduction, accepted, contact) = (side.id, rng.chance(85), "call me".into());
+                    return Some((
+                        eva(&side.organisation),
+                        Command::AnswerIntroduction { introduction, accepted, contact },
+                    ));
+                }
+                let names = [self.name(rng, &other), self.any_name(rng)];
+                let side = |n: usize| (introduction(&format!("{label}/{n}")), names[n].clone(), "words".into());
+                (anna, Command::ProposeIntroduction { sides: [side(0), side(1)] })
+            }
+            98 => (anna, Command::SeeAs { participant: self.any_name(rng) }),
+            _ => match rng.below(3) {
+                0 => (anna, Command::ChangeTerms { terms: "Other terms".into() }),
+                _ => (anna, Command::ReadReport { of: self.any_name(rng) }),
+            },
+        })
+    }
+
+    /// One to three names.
+    fn some_names(&self, rng: &mut Rng) -> Vec<Name> {
+        let mut names = vec![self.any_name(rng)];
+        while names.len() < 3 && rng.chance(40) {
+            names.push(self.any_name(rng));
+        }
+        names
     }
 
     fn role(&self, rng: &mut Rng, of: &OrganisationId) -> Role {
@@ -235,26 +513,31 @@ impl Cast {
 
     fn any_name(&self, rng: &mut Rng) -> Name {
         let mut all = self.others.clone();
-        if rng.chance(15) {
+        if rng.chance(6) {
             all = self.strangers.clone();
         }
         let of = rng.pick(&all);
         self.name(rng, &of)
     }
 
-    fn scope(&self, rng: &mut Rng) -> Scope {
-        match rng.below(5) {
+    fn scope(&self, rng: &mut Rng, room: &PureRoom, of: &OrganisationId) -> Scope {
+        let own: Vec<_> = room.posted().into_iter().filter(|(o, _)| o == of).map(|(_, id)| id).collect();
+        match rng.below(9) {
             0 => Scope::All,
             1 => Scope::Material(rng.pick(&Material::ALL)),
             2 => Scope::Audience(rng.pick(&Audience::ALL)),
-            _ => Scope::Named(self.any_name(rng)),
+            3..=4 => Scope::Named(self.any_name(rng)),
+            _ => match rng.pick_any(&own) {
+                Some(id) => Scope::Message(id),
+                None => Scope::Message(message("none")),
+            },
         }
     }
 
     /// A change of consent that shares more often than not.
     pub(crate) fn change(&self, rng: &mut Rng, now: i64) -> ConsentChange {
         use Sharing::{Direct, No, NotAnswered, Relay};
-        let sharings = [Direct, Direct, Direct, Direct, Relay, No, NotAnswered];
+        let sharings = [Direct, Direct, Direct, Direct, Relay, Relay, Relay, No, NotAnswered];
         let mut change = ConsentChange::default();
         for material in Material::ALL {
             for audience in Audience::ALL {
@@ -276,7 +559,9 @@ impl Cast {
             }
         }
         change.attribution = rng.chance(35).then(|| self.attribution(rng));
-        change.police = rng.chance(5).then_some(PoliceAnswer::CoordinatorMayForward);
+        use PoliceAnswer::{CoordinatorMayForward, OrganisationReportsItself};
+        let police = [CoordinatorMayForward, CoordinatorMayForward, OrganisationReportsItself, PoliceAnswer::No];
+        change.police = rng.chance(20).then(|| rng.pick(&police));
         change.expiry = match rng.below(10) {
             0 | 1 => ExpiryChange::At(Timestamp(now + (1 + rng.below(15) as i64) * MINUTE)),
             2 => ExpiryChange::Never,
@@ -286,7 +571,7 @@ impl Cast {
     }
 
     /// A message as somebody could wish it.
-    pub(crate) fn draft(&self, rng: &mut Rng, room: &PureRoom, label: &str) -> Draft {
+    pub(crate) fn draft(&self, rng: &mut Rng, room: &PureRoom, label: &str, by: &OrganisationId) -> Draft {
         use Tlp::{Amber, AmberStrict, Clear, Green, Red};
         let mut draft = Draft {
             material: rng.pick(&Material::ALL),
@@ -297,7 +582,33 @@ impl Cast {
             coordinator_only: false,
             in_reply_to: None,
             occurred_at: None,
+            supersedes: None,
+            acknowledge_by: rng.chance(20).then_some(Timestamp(room.now.0 + 10 * MINUTE)),
         };
+        let own: Vec<_> = room.find(|event| match event {
+            Event::MessagePosted { organisation, message } if organisation == by => Some(message.clone()),
+            _ => None,
+        });
+        if rng.chance(10)
+            && let Some(old) = rng.pick_any(&own)
+        {
+            draft.supersedes = Some(old.id);
+            draft.material = old.material;
+            draft.tlp = old.tlp.max(draft.tlp);
+            draft.coordinator_only = old.coordinator_only;
+            draft.recipients = old.recipients.iter().map(|o| Name::Participant(participant(o))).collect();
+            draft.red_actors.clone_from(&old.red_actors);
+            match rng.below(20) {
+                0 => draft.recipients.clear(),
+                1 => draft.tlp = Tlp::Green,
+                2 => draft.coordinator_only = false,
+                3 => draft.material = rng.pick(&Material::ALL),
+                4 => draft.red_actors.push(rng.pick(&self.readers())),
+                5 => draft.recipients.push(self.any_name(rng)),
+                6..=9 => {}
+                _ => return draft,
+            }
+        }
         match rng.below(10) {
             0 | 1 => {
                 let all: Vec<_> = self.others.iter().chain([&self.coordinator]).cloned().collect();
@@ -321,4 +632,14 @@ impl Cast {
         }
         draft
     }
+}
+
+fn rng_is_odd(label: &str) -> bool {
+    id_of(label)[0] % 5 == 0
+}
+
+/// One of these; rather one of the newest.
+fn pick_of<T: Clone>(rng: &mut Rng, of: &[T], percent: usize) -> Option<T> {
+    let newest = of.len().saturating_sub(12);
+    if rng.chance(percent) { rng.pick_any(&of[newest..]) } else { rng.pick_any(of) }
 }

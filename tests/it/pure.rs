@@ -5,7 +5,7 @@ use std::sync::Arc;
 use samverkan::room::decide::{decide, expired};
 use samverkan::room::disclose::{Disclosure, Reader, Shown, disclose};
 use samverkan::room::event::{Command, Entry, Event};
-use samverkan::room::ids::{Actor, Index, MessageId, Timestamp};
+use samverkan::room::ids::{Actor, Index, MessageId, OrganisationId, Timestamp};
 use samverkan::room::mailbox::{Item, Mailboxes, Notice, Range};
 use samverkan::room::refusal::Refusal;
 use samverkan::room::state::{RoomState, fold};
@@ -50,7 +50,7 @@ impl PureRoom {
 
     /// Decides and appends.
     pub(crate) fn perform(&mut self, caller: &Actor, command: Command) -> Result<Vec<Arc<Entry>>, Refusal> {
-        let events = decide(&self.state, caller, command, self.now)?;
+        let events = decide(&self.state, &self.mailboxes, caller, command, self.now)?;
         Ok(events.into_iter().map(|event| self.append(Some(caller), event)).collect())
     }
 
@@ -65,10 +65,30 @@ impl PureRoom {
         entry
     }
 
-    /// All messages, oldest first.
+    /// Whatever is found in the events, oldest first.
+    pub(crate) fn find<T>(&self, of: impl Fn(&Event) -> Option<T>) -> Vec<T> {
+        self.entries.iter().filter_map(|entry| of(&entry.event)).collect()
+    }
+
+    /// All messages and relays, oldest first.
     pub(crate) fn messages(&self) -> impl Iterator<Item = MessageId> {
-        self.entries.iter().filter_map(|entry| match &entry.event {
-            Event::MessagePosted { message, .. } => Some(message.id),
+        self.posted_and_relayed().into_iter().map(|(_, id)| id)
+    }
+
+    /// All messages but relays, each with its source, oldest first.
+    pub(crate) fn posted(&self) -> Vec<(OrganisationId, MessageId)> {
+        self.find(|event| match event {
+            Event::MessagePosted { organisation, message } => Some((organisation.clone(), message.id)),
+            _ => None,
+        })
+    }
+
+    /// All messages and relays, each with its source, oldest first.
+    pub(crate) fn posted_and_relayed(&self) -> Vec<(OrganisationId, MessageId)> {
+        self.find(|event| match event {
+            Event::MessagePosted { organisation, message } | Event::RelayPublished { organisation, message, .. } => {
+                Some((organisation.clone(), message.id))
+            }
             _ => None,
         })
     }
@@ -80,10 +100,11 @@ impl PureRoom {
     }
 
     /// What stands at an index of the actor's mailbox; nothing, if it was not given.
-    pub(crate) fn find(&self, actor: &Actor, index: Index) -> Result<Option<Found>, Refusal> {
+    pub(crate) fn find_at(&self, actor: &Actor, index: Index) -> Result<Option<Found>, Refusal> {
         let reader = Reader::new(&self.state, actor)?;
         let item = self.mailboxes.get(actor).and_then(|mailbox| mailbox.item(index));
         Ok(item.map(|item| match item {
+            Item::Withdrawn => Found::Withdrawn,
             Item::Notice(notice) => Found::Notice(notice.clone()),
             Item::Entry(seq) => match disclose(&self.state, reader, &self.entries[seq.0 as usize], self.now) {
                 Disclosure::Show(shown) => Found::Shown(shown.into_inner()),
@@ -105,7 +126,7 @@ impl PureRoom {
         self.deliver(actor, max)?;
         let indexes = after + 1..=self.last_index(actor);
         indexes
-            .filter_map(|i| self.find(actor, Index(i)).map(|found| found.map(|found| (i, found))).transpose())
+            .filter_map(|i| self.find_at(actor, Index(i)).map(|found| found.map(|found| (i, found))).transpose())
             .collect()
     }
 }

@@ -148,17 +148,19 @@ fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Re
         return widens("draft.coordinator_only");
     }
     let listed = |organisation: &OrganisationId| state.slot(organisation);
-    match old.narrowed.as_deref() {
-        Some(Narrowed::Recipients(before)) => {
-            let is_new = |slot: Slot| !before.contains(slot) && slot != me && !RoomState::is_coordinator(slot);
-            if new.recipients.iter().filter_map(listed).any(is_new) {
-                return widens("draft.recipients");
-            }
+    if let Some(before) = &old.recipients {
+        let is_new = |slot: Slot| !before.contains(slot) && slot != me && !RoomState::is_coordinator(slot);
+        // None would be all. A message to the coordinator only, or to named persons, lists none.
+        let to_all = new.recipients.is_empty() && !new.coordinator_only && new.tlp != Tlp::Red;
+        if to_all || new.recipients.iter().filter_map(listed).any(is_new) {
+            return widens("draft.recipients");
         }
+    }
+    match old.narrowed.as_deref() {
         Some(Narrowed::Red { actors, .. }) if new.red_actors.iter().any(|actor| !actors.contains(actor)) => {
             return widens("draft.red_actors");
         }
-        Some(Narrowed::Red { .. }) | None => {}
+        Some(Narrowed::Red { .. } | Narrowed::Recipients(_)) | None => {}
     }
     Ok(())
 }

@@ -155,7 +155,11 @@ impl RoomState {
                 Scope::All => true,
                 Scope::Material(m) => *m == material,
                 Scope::Audience(audience) => self.is_in(opening.reader, *audience),
-                Scope::Named(_) => bound == Some(opening.reader),
+                // Nobody is shown under this name: it may be the reader's.
+                Scope::Named(name) => match bound {
+                    Some(named) => named == opening.reader,
+                    None => self.participant(opening.reader).may_be(name),
+                },
                 // `close_message` ends those.
                 Scope::Message(_) => false,
             };
@@ -180,7 +184,11 @@ impl RoomState {
                 .iter()
                 .any(|&(m, audience, sharing)| m == material && sharing == Sharing::No && self.is_in(reader, audience));
             let no_by_name = change.named.iter().any(|(name, m, sharing)| {
-                *m == material && *sharing == Sharing::No && self.bind(source, name) == Some(reader)
+                let is_its = || match self.bind(source, name) {
+                    Some(named) => named == reader,
+                    None => self.participant(reader).may_be(name),
+                };
+                *m == material && *sharing == Sharing::No && is_its()
             });
             let forwarding = self.opened(opening.by).is_some_and(|opened| opened.ground == OpenedBy::Forwarding);
             // Not answered is enforced as no.

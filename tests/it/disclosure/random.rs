@@ -1,0 +1,353 @@
+//! Random histories with every command, crashes and reconnects included: every decision, every delivery and every refusal of the
+//! core against the naive model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+
+use samverkan::room::disclose::{Reader, roster};
+use samverkan::room::event::{Command, Event};
+use samverkan::room::ids::{Actor, Index, Timestamp};
+use samverkan::room::mailbox::{Item, Mailboxes, Range};
+use samverkan::room::state::{RoomState, fold};
+
+use super::{compare, from_env, made};
+use crate::histories::{Cast, MINUTE, Rng};
+use crate::model::{Item as NaiveItem, Model, NaiveMailbox};
+use crate::pure::PureRoom;
+
+/// What happened in the histories.
+#[derive(Default, Debug)]
+pub(crate) struct Counts {
+    pub(crate) decisions: u64,
+    pub(crate) shown: u64,
+    lost: u64,
+    entries: u64,
+    notices: u64,
+    recalls: u64,
+    deliveries: u64,
+    opened: u64,
+    crashes: u64,
+    judged: u64,
+    refused: BTreeMap<String, u64>,
+    granted: BTreeMap<String, u64>,
+    /// By kind of event.
+    made: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        let Self { decisions, shown, lost, entries, notices, recalls, deliveries, opened, crashes, judged, .. } = other;
+        self.decisions += decisions;
+        self.shown += shown;
+        self.lost += lost;
+        self.entries += entries;
+        self.notices += notices;
+        self.recalls += recalls;
+        self.deliveries += deliveries;
+        self.opened += opened;
+        self.crashes += crashes;
+        self.judged += judged;
+        let sum = |into: &mut BTreeMap<String, u64>, of: BTreeMap<String, u64>| {
+            of.into_iter().for_each(|(name, n)| *into.entry(name).or_default() += n);
+        };
+        sum(&mut self.refused, other.refused);
+        sum(&mut self.granted, other.granted);
+        sum(&mut self.made, other.made);
+    }
+}
+
+/// R5: on two million occasions and more, who sees what is what the rule says, read literally.
+#[test]
+fn r5_random_histories_disclose_what_the_naive_rule_discloses() {
+    let wanted = from_env("SAMVERKAN_DECISIONS", 2_000_000);
+    let first = from_env("SAMVERKAN_SEED", 1);
+    let workers = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let histories: Vec<_> = (0..workers)
+        .map(|worker| {
+            thread::spawn(move || {
+                let (mut counts, mut histories) = (Counts::default(), 0);
+                while counts.decisions < wanted.div_ceil(workers) {
+                    let seed = first + worker + workers * histories;
+                    if let Err(why) = one_history(seed, &mut counts) {
+                        panic!("SAMVERKAN_SEED={seed}, {why}");
+                    }
+                    histories += 1;
+                }
+                (counts, histories)
+            })
+        })
+        .collect();
+    let mut sum = Counts::default();
+    let mut n = 0;
+    for worker in histories {
+        let (counts, histories) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        n += histories;
+        sum.add(counts);
+    }
+    println!("{n} histories, none differs: {sum:#?}");
+    assert!(sum.decisions >= wanted && sum.notices > 50 && sum.shown * 20 > sum.decisions, "{sum:?}");
+    for kind in ["MessagesReleased", "ReleaseRevoked", "RelayPublished", "RelayApproved", "MessageRetracted"] {
+        assert!(
+            sum.made.get(kind).is_some_and(|n| n * 2_000_000 > 100 * sum.decisions),
+            "too few {kind}: {:?}",
+            sum.made
+        );
+    }
+}
+
+/// One history. An error says where the core and the model differ.
+pub(crate) fn one_history(seed: u64, counts: &mut Counts) -> Result<(), String> {
+    let mut history = History::new(seed);
+    for i in 0..100 {
+        if let Err(why) = history.step(i, counts) {
+            if from_env("SAMVERKAN_VERBOSE", 0) > 0 {
+                history.room.entries.iter().for_each(|e| println!("{} {:?} {:?}", e.seq.0, e.author, e.event));
+            }
+            return Err(format!("after {} entries: {why}", history.room.entries.len()));
+        }
+    }
+    counts.entries += history.room.entries.len() as u64;
+    for mailbox in history.naive.values() {
+        for item in &mailbox.items {
+            match item {
+                NaiveItem::Notice(_, recall) => {
+                    counts.notices += 1;
+                    counts.recalls += u64::from(recall.is_some());
+                }
+                NaiveItem::Opened { .. } => counts.opened += 1,
+                NaiveItem::Entry(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The core and the model, side by side.
+struct History {
+    rng: Rng,
+    cast: Cast,
+    readers: Vec<Actor>,
+    room: PureRoom,
+    model: Model,
+    naive: BTreeMap<Actor, NaiveMailbox>,
+    before: BTreeSet<(Actor, usize)>,
+    /// What a log holds beside its entries: delivery records, each with the number of entries before it.
+    records: Vec<(usize, Range)>,
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let cast = Cast::default();
+        Self {
+            rng: Rng(seed),
+            readers: cast.readers(),
+            cast,
+            room: PureRoom::new(Timestamp(MINUTE)),
+            model: Model::default(),
+            naive: BTreeMap::new(),
+            before: BTreeSet::new(),
+            records: Vec::new(),
+        }
+    }
+
+    fn learn(&mut self) {
+        for entry in &self.room.entries[self.model.len()..] {
+            self.model.add(entry);
+        }
+    }
+
+    fn step(&mut self, i: usize, counts: &mut Counts) -> Result<(), String> {
+        let step = match i {
+            0 => self.cast.open(&mut self.rng),
+            _ => self.cast.step(&mut self.rng, &self.room, &format!("{i}")),
+        };
+        let known = self.model.len();
+        self.room.advance_clock(step.after);
+        self.learn();
+        let verdict = self.model.judge(&self.naive, &step.caller, &step.command, self.room.now);
+        let permits = self.model.permits_of(&step.caller.organisation);
+        let answer = self.room.perform(&step.caller, step.command.clone());
+        let kind = crate::model::name_of(&step.command);
+        let said = made(&answer);
+        counts.judged += u64::from(verdict.is_judged());
+        match &said {
+            Ok(events) => {
+                *counts.granted.entry(kind).or_default() += 1;
+                for event in events {
+                    *counts.made.entry(crate::model::name_of(event)).or_default() += 1;
+                }
+            }
+            Err(why) => *counts.refused.entry(format!("{kind} {why}")).or_default() += 1,
+        }
+        let wish = match &step.command {
+            Command::Post { draft, .. } => {
+                format!("{:?} for {:?}, {:?}", draft.supersedes, draft.recipients, draft.red_actors)
+            }
+            Command::PublishRelay { draft, .. } => {
+                format!("instead of {:?}, for {:?}", draft.supersedes, draft.recipients)
+            }
+            _ => String::new(),
+        };
+        verdict.check(&said).map_err(|why| format!("{}: {:?} {wish}: {why}", step.caller, step.command))?;
+        if self.room.entries.is_empty() {
+            return Ok(());
+        }
+        self.learn();
+        // An answer to a question of the coordinator takes nothing from anybody.
+        if matches!(step.command, Command::AnswerAsk { .. }) {
+            let after = self.model.permits_of(&step.caller.organisation);
+            let narrower = |(before, after): (&[_; 3], &[_; 3])| before.iter().zip(after).any(|(b, a)| a < b);
+            if permits.iter().zip(&after).any(narrower) {
+                return Err(format!("{:?} narrowed {permits:?} to {after:?}", step.command));
+            }
+        }
+        self.decisions(known, counts)?;
+        self.lists()?;
+        self.mailboxes(counts)?;
+        if self.rng.chance(5) {
+            counts.crashes += 1;
+            self.crash()?;
+        }
+        Ok(())
+    }
+
+    fn decisions(&mut self, known: usize, counts: &mut Counts) -> Result<(), String> {
+        let mut visible = BTreeSet::new();
+        for actor in &self.readers {
+            for n in 0..self.room.entries.len() {
+                counts.decisions += 1;
+                if compare(&self.room, &self.model, actor, n)? {
+                    counts.shown += 1;
+                    visible.insert((actor.clone(), n));
+                }
+            }
+        }
+        // Nothing but an opening opens the past: but for its own words, nobody sees what it could not see before.
+        let opens = |event: &Event| {
+            matches!(
+                event,
+                Event::MessagesReleased { .. }
+                    | Event::RelayApproved { .. }
+                    | Event::MessagesForwarded { .. }
+                    | Event::LegallyDisclosed { .. }
+            )
+        };
+        if !self.room.entries[known..].iter().any(|entry| opens(&entry.event)) {
+            for (actor, n) in visible.iter().filter(|(_, n)| *n < known) {
+                let own = matches!(&self.room.entries[*n].event, Event::MessagePosted { organisation, .. } if *organisation == actor.organisation);
+                if !own && !self.before.contains(&(actor.clone(), *n)) {
+                    return Err(format!("{actor} sees entry {n} that it did not see before"));
+                }
+            }
+        }
+        counts.lost += self.before.difference(&visible).count() as u64;
+        self.before = visible;
+        Ok(())
+    }
+
+    fn lists(&self) -> Result<(), String> {
+        for actor in &self.readers {
+            let Ok(reader) = Reader::new(&self.room.state, actor) else { continue };
+            let list: Vec<_> = roster(&self.room.state, reader)
+                .into_iter()
+                .map(|participant| participant.into_inner())
+                .map(|participant| (participant.id, participant.organisation, participant.role))
+                .collect();
+            if list != self.model.roster(&actor.organisation) {
+                return Err(format!("{actor} is shown {list:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn mailboxes(&mut self, counts: &mut Counts) -> Result<(), String> {
+        for _ in 0..self.rng.below(6) {
+            let actor = self.rng.pick(&self.readers);
+            let max = 1 + self.rng.below(12);
+            if let Ok(range) = self.room.deliver(&actor, max) {
+                let expected = self.naive.entry(actor.clone()).or_default();
+                let first = expected.items.len() as u64 + 1;
+                self.model.deliver(expected, &actor, self.room.now, max);
+                let given = self.room.last_index(&actor) + 1 - first;
+                if range.as_ref().is_some_and(|range| range.first != Index(first)) || range.is_some() != (given > 0) {
+                    return Err(format!("{actor}: after {} deliveries, {range:?}", first - 1));
+                }
+                self.records.extend(range.map(|range| (self.room.entries.len(), range)));
+                counts.deliveries += given;
+            }
+        }
+        for (actor, expected) in &self.naive {
+            compare_mailbox(&self.room, &self.model, actor, expected)?;
+        }
+        Ok(())
+    }
+
+    /// The server is killed and starts again: the log is all there is.
+    fn crash(&mut self) -> Result<(), String> {
+        let (mut state, mut mailboxes) = (RoomState::default(), Mailboxes::default());
+        let mut records = self.records.iter().peekable();
+        for (n, entry) in (1..).zip(&self.room.entries) {
+            fold(&mut state, entry);
+            mailboxes.follow(&state, entry);
+            while let Some((_, range)) = records.next_if(|(after, _)| *after == n) {
+                mailboxes.restore(range).map_err(|error| format!("{error}: {range:?}"))?;
+            }
+        }
+        if state != self.room.state {
+            return Err("another state after a restart".to_owned());
+        }
+        for actor in &self.readers {
+            for index in 0..=self.room.last_index(actor) + 1 {
+                let (after, before) = (mailboxes.get(actor), self.room.mailboxes.get(actor));
+                let item = |mailbox: Option<&samverkan::room::mailbox::Mailbox>| {
+                    mailbox.and_then(|mailbox| mailbox.item(Index(index)).map(|item| format!("{item:?}")))
+                };
+                if item(after) != item(before) {
+                    return Err(format!("{actor} has {:?} at {index} after a restart", item(after)));
+                }
+            }
+        }
+        self.room.mailboxes = mailboxes;
+        self.room.state = state;
+        Ok(())
+    }
+}
+
+fn compare_mailbox(room: &PureRoom, model: &Model, actor: &Actor, expected: &NaiveMailbox) -> Result<(), String> {
+    let last = room.last_index(actor);
+    if last != expected.items.len() as u64 {
+        let core: Vec<_> = (1..=last).map(|i| room.mailboxes.get(actor).and_then(|m| m.item(Index(i)))).collect();
+        return Err(format!("{actor} has {core:?}, the model {:?}", expected.items));
+    }
+    let Some(mailbox) = room.mailboxes.get(actor) else { return Ok(()) };
+    if mailbox.item(Index(0)).is_some() || mailbox.item(Index(last + 1)).is_some() {
+        return Err(format!("{actor} has something at an index that was not given"));
+    }
+    let present = Reader::new(&room.state, actor).is_ok();
+    for (position, item) in expected.items.iter().enumerate() {
+        let index = Index(position as u64 + 1);
+        let alive = model.is_alive(expected, position, actor, room.now);
+        let same = match (mailbox.item(index), item) {
+            (Some(Item::Entry(seq)), NaiveItem::Entry(n) | NaiveItem::Opened { place: n, .. }) => {
+                let found = room.find_at(actor, index);
+                let shown = matches!(found, Ok(Some(crate::pure::Found::Shown(_))));
+                seq.0 == *n as u64 && (!present || shown == alive)
+            }
+            (Some(Item::Withdrawn), NaiveItem::Entry(_) | NaiveItem::Opened { .. }) => !alive,
+            (Some(Item::Notice(notice)), NaiveItem::Notice(indexes, recall)) => {
+                let listed: Vec<u64> = notice.ranges.iter().flat_map(|(first, last)| first.0..=last.0).collect();
+                let apart = notice.ranges.windows(2).all(|pair| pair[0].1.0 + 1 < pair[1].0.0);
+                listed == *indexes && apart && notice.recall == *recall
+            }
+            (None | Some(Item::Entry(_) | Item::Withdrawn), NaiveItem::Notice(..)) => false,
+            (None | Some(Item::Notice(_)), NaiveItem::Entry(_) | NaiveItem::Opened { .. }) => false,
+        };
+        if !same {
+            return Err(format!(
+                "{actor} has {:?} at {index:?}, the model {item:?}, alive: {alive}",
+                mailbox.item(index)
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Who sees what, at any moment.
+
+use samverkan::room::consent::Scope;
+use samverkan::room::event::Event;
+use samverkan::room::ids::{Actor, MessageId, OrganisationId, ParticipantId, Timestamp};
+use samverkan::room::words::{Attribution, Role, Sharing, Tlp};
+
+use super::{COORDINATOR, Model, No, Post, Relay};
+
+/// How a message must look to a reader.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Looks {
+    /// The author's organisation id, if it is shown.
+    pub(crate) author: Option<OrganisationId>,
+    /// The person, the recipients and the mark "coordinator only" are shown.
+    pub(crate) inside: bool,
+    /// The message that it replies to, if it is shown.
+    pub(crate) in_reply_to: Option<MessageId>,
+    /// For a relay: the parents that are shown.
+    pub(crate) parents: Option<Vec<MessageId>>,
+}
+
+/// What a source is told when its words were relayed and it gets none of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Told {
+    /// Its own messages among the parents.
+    pub(crate) parents: Vec<MessageId>,
+    /// Who got it at once, of those that it can see, by participant id.
+    pub(crate) organisations: Vec<ParticipantId>,
+}
+
+impl Model {
+    /// Whether the running rule, or anything that was opened to its organisation, shows the message at `place` to the actor.
+    pub(crate) fn sees_message(&self, actor: &Actor, place: usize, now: Timestamp) -> bool {
+        !self.moments.is_empty() && self.sees_message_at(actor, place, self.last(), now)
+    }
+
+    pub(super) fn sees_message_at(&self, actor: &Actor, place: usize, t: usize, now: Timestamp) -> bool {
+        let Some(o) = self.no(&actor.organisation) else { return false };
+        place <= t && (self.rule(actor, place, t, now) || !self.open_by(o, place, t, now).is_empty())
+    }
+
+    /// Whether the actor may be shown the entry `n` at its own place now.
+    pub(crate) fn sees(&self, actor: &Actor, n: usize, now: Timestamp) -> bool {
+        !self.moments.is_empty() && self.sees_at(actor, n, self.last(), now)
+    }
+
+    pub(super) fn sees_at(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
+        if self.posts.contains_key(&n) {
+            return self.rule(actor, n, t, now) || self.is_told(actor, n, t);
+        }
+        self.is_concerned(actor, n, t)
+    }
+
+    /// Whether the source is told that this relay was made of its words, instead of being shown it.
+    pub(super) fn is_told(&self, actor: &Actor, p: usize, t: usize) -> bool {
+        let Some(o) = self.no(&actor.organisation) else { return false };
+        let Some(relay) = self.posts.get(&p).and_then(|post| post.relay.as_ref()) else { return false };
+        relay.sources.contains(&o)
+            && relay.sources != [o]
+            && !relay.allowed.contains(&o)
+            && relay.allowed.iter().any(|other| self.can_tell(o, *other, p))
+            && self.is_here(o, p, t)
+    }
+
+    /// What it is told.
+    pub(crate) fn told(&self, actor: &Actor, p: usize) -> Option<Told> {
+        if !self.is_told(actor, p, self.last()) {
+            return None;
+        }
+        let o = self.no(&actor.organisation)?;
+        let relay = self.posts[&p].relay.as_ref()?;
+        Some(Told { parents: self.own_parents(relay, o), organisations: self.seen_of(o, &relay.allowed, p) })
+    }
+
+    pub(super) fn own_parents(&self, relay: &Relay, o: No) -> Vec<MessageId> {
+        let own = relay.parents.iter().filter(|n| o == COORDINATOR || self.posts[n].source == o);
+        own.map(|n| self.posts[n].message.id).collect()
+    }
+
+    /// Those of these that `o` could see at `t`, itself excepted, by participant id.
+    fn seen_of(&self, o: No, of: &[No], t: usize) -> Vec<ParticipantId> {
+        let seen = of.iter().filter(|other| **other != o && self.can_tell(o, **other, t));
+        let mut ids: Vec<_> = seen.map(|other| self.moments[t].everybody[*other].id).collect();
+        ids.sort();
+        ids
+    }
+
+    /// The running rule.
+    pub(super) fn rule(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
+        let (Some(o), Some(post)) = (self.no(&actor.organisation), self.posts.get(&n)) else { return false };
+        if n > t || !self.is_present(o, t) {
+            return false;
+        }
+        if let Some(relay) = &post.relay {
+            return self.relay_rule(o, n, post, relay, t, now);
+        }
+        let Post { source, author, message, relay: _ } = post;
+        let fallen = self.has_fallen(n, t);
+        let could_see_the_old_one = || {
+            let old = message.supersedes.and_then(|old| self.places.get(&old));
+            old.is_none_or(|old| n > 0 && self.sees_message_at(actor, *old, n - 1, self.moments[n].at))
+        };
+        if message.tlp == Tlp::Red {
+            if author.as_ref() == Some(actor) {
+                return true;
+            }
+            if fallen || !message.red_actors.contains(actor) || !could_see_the_old_one() {
+                return false;
+            }
+        }
+        if o == *source || o == COORDINATOR {
+            return true;
+        }
+        if fallen || message.coordinator_only || !could_see_the_old_one() {
+            return false;
+        }
+        if !message.recipients.is_empty() && !message.recipients.contains(&actor.organisation) {
+            return false;
+        }
+        if *source == COORDINATOR {
+            return self.is_here(o, n, t);
+        }
+        let k = message.material as usize;
+        !self.is_over(*source, t, now)
+            && (n..=t).all(|at| {
+                let moment = &self.moments[at];
+                let visible = |who: No| !moment.everybody[who].is_hidden();
+                moment.everybody.len() > o.max(*source)
+                    && moment.everybody[o].present
+                    && visible(o)
+                    && visible(*source)
+                    && moment.permits[*source][o][k] == Sharing::Direct
+            })
+    }
+
+    fn relay_rule(&self, o: No, p: usize, post: &Post, relay: &Relay, t: usize, now: Timestamp) -> bool {
+        if o == COORDINATOR {
+            return true;
+        }
+        // The only source reads it, from the first receiver on that it can see.
+        let mut receivers = relay.allowed.iter().chain(&relay.unapproved).filter(|other| **other != o);
+        if relay.sources == [o] && receivers.any(|other| self.can_tell(o, *other, p)) && self.is_here(o, p, t) {
+            return true;
+        }
+        debug_assert_eq!(post.source, COORDINATOR, "only the coordinator relays");
+        let lets = |at: usize, now: Timestamp| {
+            let mut parents = relay.parents.iter().map(|parent| &self.posts[parent]);
+            parents.all(|parent| self.lets_relay(parent.source, o, parent.message.material, at, now))
+        };
+        relay.allowed.contains(&o)
+            && !self.is_void(p, t)
+            && self.is_here(o, p, t)
+            && (p..=t).all(|at| lets(at, self.moments[at].at))
+            && lets(t, now)
+    }
+
+    /// Whether the actor is one that a control event at `n` is shown to.
+    fn is_concerned(&self, actor: &Actor, n: usize, t: usize) -> bool {
+        let Some(o) = self.no(&actor.organisation) else { return false };
+        if n > t || !self.is_present(o, t) {
+            return false;
+        }
+        let coordinator = o == COORDINATOR;
+        let here = self.is_here(o, n, t);
+        let is = |organisation: &OrganisationId| *organisation == actor.organisation;
+        let hidden_then = |who: &OrganisationId| self.no(who).is_none_or(|who| self.is_hidden(who, n));
+        let about = |who: &OrganisationId| coordinator || here && (is(who) || !hidden_then(who));
+        let private = |who: &OrganisationId| coordinator || here && is(who);
+        let of_message = |message: &MessageId| {
+            self.places.get(message).is_some_and(|place| {
+                let Post { author, message, .. } = &self.posts[place];
+                message.tlp != Tlp::Red || author.as_ref() == Some(actor) || message.red_actors.contains(actor)
+            })
+        };
+        let source_of = |message: &MessageId| self.places.get(message).map(|place| self.posts[place].source);
+        match &self.entries[n].event {
+            Event::ParticipantLeft { organisation } | Event::ParticipantRemoved { organisation, .. } => {
+                // Who is not here can be removed only from the list of the invited.
+                let was_here = n > 0 && self.no(organisation).is_some_and(|who| self.is_present(who, n - 1));
+                was_here && about(organisation)
+            }
+            Event::ParticipantAdmitted { organisation, .. }
+            | Event::AttributionRaised { organisation, .. }
+            | Event::RoleChanged { organisation, .. } => about(organisation),
+            Event::ConsentWithdrawn { organisation, scope: Scope::Message(message), .. } => {
+                private(organisation) && of_message(message)
+            }
+            Event::MessageRetracted { organisation, message, .. } => private(organisation) && of_message(message),
+            Event::ConsentGiven { organisation, .. }
+            | Event::ConsentWithdrawn { organisation, .. }
+            | Event::ConsentExpired { organisation }
+            | Event::ReportFiled { organisation, .. }
+            | Event::ReleaseRevoked { organisation, .. }
+            | Event::AskSuggested { organisation, .. }
+            | Event::AskAnswered { organisation, .. }
+            | Event::RelayApproved { organisation, .. }
+            | Event::RelayRejected { organisation, .. }
+            | Event::PoliceReportMade { organisation, .. }
+            | Event::PoliceReportDue { organisation }
+            | Event::LegalDisclosureNotified { organisation, .. }
+            | Event::IntroductionAnswered { organisation, .. }
+            | Event::ReportRead { organisation }
+            | Event::RoomSeenAs { organisation } => private(organisation),
+            Event::ConsentAsked { source, .. } => private(source),
+            Event::AskLapsed { ask } => self.entries[..n].iter().any(|entry| {
+                matches!(&entry.event, Event::ConsentAsked { ask: asked, source, .. } if asked == ask && private(source))
+            }),
+            Event::MessageAcknowledged { organisation, message } => {
+                let of_source = here && source_of(message) == Some(o) && !hidden_then(organisation);
+                of_message(message) && (private(organisation) || of_source)
+            }
+            Event::MessagesReleased { organisation, to, .. } => private(organisation) || here && to.iter().any(is),
+            Event::RecallAnswered { organisation, recall, .. } => {
+                let is_source = self.entries[..n].iter().any(|entry| {
+                    matches!(
+                        &entry.event,
+                        Event::ConsentWithdrawn { organisation, recall: Some(asked), .. }
+                            if asked.id == *recall && is(organisation)
+                    )
+                });
+                private(organisation) || here && is_source && !hidden_then(organisation)
+            }
+            Event::MessagesForwarded { organisation, to, .. } => private(organisation) || private(to),
+            Event::LegallyDisclosed { organisation, duty, .. } => {
+                private(&duty.to) || duty.suppress_until.is_none() && private(organisation)
+            }
+            Event::IntroductionProposed { sides } | Event::Introduced { sides } => {
+                sides.iter().any(|side| private(&side.organisation))
+            }
+            Event::RoomOpened { .. }
+            | Event::OrganisationInvited { .. }
+            | Event::InvitationDeclined { .. }
+            | Event::LegalDisclosureProposed { .. } => coordinator,
+            Event::RoomClosed | Event::RoomReopened | Event::TermsChanged { .. } => here,
+            Event::MessagePosted { .. } | Event::RelayPublished { .. } => false,
+        }
+    }
+
+    /// How the message at `n` must look to an actor who sees it.
+    pub(crate) fn looks(&self, actor: &Actor, n: usize, now: Timestamp) -> Option<Looks> {
+        let Post { source, message, relay, .. } = self.posts.get(&n)?;
+        let o = self.no(&actor.organisation)?;
+        let inside = o == *source || o == COORDINATOR;
+        let named = self.moments[n].everybody[*source].attribution == Attribution::Named;
+        let in_reply_to = message
+            .in_reply_to
+            .filter(|parent| self.places.get(parent).is_some_and(|place| self.sees_message(actor, *place, now)));
+        let parents = relay.as_ref().map(|relay| self.own_parents(relay, o));
+        Some(Looks { author: (inside || named).then(|| self.who[*source].clone()), inside, in_reply_to, parents })
+    }
+
+    /// Who is here, as the reader is shown it: participant id, and organisation id if that is shown; by participant id.
+    pub(crate) fn roster(&self, reader: &OrganisationId) -> Vec<(ParticipantId, Option<OrganisationId>, Role)> {
+        let (Some(moment), Some(o)) = (self.moments.last(), self.no(reader)) else { return Vec::new() };
+        let mut list: Vec<_> = Vec::new();
+        for (other, standing) in moment.everybody.iter().enumerate().filter(|(_, standing)| standing.present) {
+            let inside = o == other || o == COORDINATOR;
+            let named = inside || standing.attribution == Attribution::Named;
+            if inside || standing.attribution != Attribution::Hidden {
+                list.push((standing.id, named.then(|| self.who[other].clone()), standing.role));
+            }
+        }
+        list.sort();
+        list
+    }
+}
