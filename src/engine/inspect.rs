@@ -100,6 +100,7 @@ fn directory_entry(entry: &DirectoryEntry) -> EntryReport {
         DirectoryEvent::OrganisationRegistered { .. } => "organisation_registered",
         DirectoryEvent::OrganisationSuspended { .. } => "organisation_suspended",
         DirectoryEvent::RoomCreated { .. } => "room_created",
+        DirectoryEvent::ConnectionRecorded { .. } => "connection_recorded",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: Some(entry.author.clone()), kind }
 }
@@ -121,6 +122,30 @@ fn entry(entry: &Entry) -> EntryReport {
         Event::MessagePosted { .. } => "message_posted",
         Event::RoomClosed => "room_closed",
         Event::RoomReopened => "room_reopened",
+        Event::TermsChanged { .. } => "terms_changed",
+        Event::MessageRetracted { .. } => "message_retracted",
+        Event::MessageAcknowledged { .. } => "message_acknowledged",
+        Event::MessagesReleased { .. } => "messages_released",
+        Event::ReleaseRevoked { .. } => "release_revoked",
+        Event::RecallAnswered { .. } => "recall_answered",
+        Event::AskSuggested { .. } => "ask_suggested",
+        Event::ConsentAsked { .. } => "consent_asked",
+        Event::AskAnswered { .. } => "ask_answered",
+        Event::AskLapsed { .. } => "ask_lapsed",
+        Event::RelayPublished { .. } => "relay_published",
+        Event::RelayApproved { .. } => "relay_approved",
+        Event::RelayRejected { .. } => "relay_rejected",
+        Event::PoliceReportMade { .. } => "police_report_made",
+        Event::PoliceReportDue { .. } => "police_report_due",
+        Event::MessagesForwarded { .. } => "messages_forwarded",
+        Event::LegalDisclosureProposed { .. } => "legal_disclosure_proposed",
+        Event::LegallyDisclosed { .. } => "legally_disclosed",
+        Event::LegalDisclosureNotified { .. } => "legal_disclosure_notified",
+        Event::IntroductionProposed { .. } => "introduction_proposed",
+        Event::IntroductionAnswered { .. } => "introduction_answered",
+        Event::Introduced { .. } => "introduced",
+        Event::ReportRead { .. } => "report_read",
+        Event::RoomSeenAs { .. } => "room_seen_as",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: entry.author.clone(), kind }
 }

@@ -18,10 +18,12 @@ use self::shared::{Listings, Shared, lock, salt};
 use crate::room::consent::{ConsentChange, Name};
 use crate::room::decide::decide;
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent};
-use crate::room::disclose::{Disclosed, Shown, ShownInvitation, ShownListing, ShownParticipant, What};
+use crate::room::disclose::{
+    Disclosed, Reader, SeenAs, Shown, ShownInvitation, ShownListing, ShownParticipant, What, see_as,
+};
 use crate::room::event::{Command, Entry, Event, IntakeReport, OpenRoom, OpeningReport, Request};
-use crate::room::ids::{Actor, Index, InvitationId, OrganisationId, ParticipantId, RoomId, Seq, Timestamp};
-use crate::room::mailbox::Notice;
+use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RoomId, Seq, Timestamp};
+use crate::room::mailbox::{Mailboxes, Notice};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
 use crate::store::committer::{Clock, Committer};
@@ -254,6 +256,20 @@ impl Engine {
         Ok(entry.recorded_at)
     }
 
+    /// Notes that two rooms' incidents may be related. The coordinator; no participant is told.
+    pub async fn record_connection(
+        &self,
+        caller: &Actor,
+        request: Request,
+        rooms: [RoomId; 2],
+        reason: Arc<str>,
+    ) -> Result<Timestamp, Failure> {
+        let command = DirectoryCommand::RecordConnection { rooms, reason };
+        let decide = |_: &Directory| Ok((command, Vec::new()));
+        let (entry, _) = directory::write(&self.0.shared, &self.0.directory, caller, request, decide).await?;
+        Ok(entry.recorded_at)
+    }
+
     async fn remove_from_all(&self, by: &Actor, organisation: &OrganisationId) -> Result<(), Failure> {
         let rooms: Vec<RoomId> = lock(&self.0.shared.listings).rooms_of(organisation).map(|(room, _)| room).collect();
         for room in rooms {
@@ -297,7 +313,7 @@ impl Engine {
         let now = self.now();
         let mut state = RoomState::default();
         let opened = |_: &Directory| {
-            let events = decide(&state, caller, Command::OpenRoom(command), now)?;
+            let events = decide(&state, &Mailboxes::default(), caller, Command::OpenRoom(command), now)?;
             let mut entries = Vec::with_capacity(events.len());
             for event in events {
                 let entry =
@@ -317,7 +333,9 @@ impl Engine {
             DirectoryEvent::RoomCreated { room, participant } => {
                 Ok(Opened { room: *room, participant: *participant, recorded_at: entry.recorded_at })
             }
-            DirectoryEvent::OrganisationRegistered { .. } | DirectoryEvent::OrganisationSuspended { .. } => {
+            DirectoryEvent::OrganisationRegistered { .. }
+            | DirectoryEvent::OrganisationSuspended { .. }
+            | DirectoryEvent::ConnectionRecorded { .. } => {
                 Err(Refusal::RequestIdReused.into())
             }
         }
@@ -332,8 +350,8 @@ impl Engine {
         command: Command,
     ) -> Result<Written, Failure> {
         let urgent = match &command {
-            Command::WithdrawConsent(_) | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => true,
-            Command::RemoveSuspended { .. } => true,
+            Command::WithdrawConsent { .. } | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => true,
+            Command::RemoveSuspended { .. } | Command::Retract { .. } | Command::RevokeRelease { .. } => true,
             Command::OpenRoom(_)
             | Command::AmendReport { .. }
             | Command::Invite { .. }
@@ -342,7 +360,25 @@ impl Engine {
             | Command::ChangeRole { .. }
             | Command::Post { .. }
             | Command::Close
-            | Command::Reopen => false,
+            | Command::Reopen
+            | Command::ChangeTerms { .. }
+            | Command::Acknowledge { .. }
+            | Command::Release { .. }
+            | Command::AnswerRecall { .. }
+            | Command::SuggestAsk { .. }
+            | Command::Ask { .. }
+            | Command::AnswerAsk { .. }
+            | Command::PublishRelay { .. }
+            | Command::ApproveRelay { .. }
+            | Command::RejectRelay { .. }
+            | Command::RecordPoliceReport { .. }
+            | Command::Forward { .. }
+            | Command::ProposeLegalDisclosure { .. }
+            | Command::ConfirmLegalDisclosure { .. }
+            | Command::ProposeIntroduction { .. }
+            | Command::AnswerIntroduction { .. }
+            | Command::ReadReport { .. }
+            | Command::SeeAs { .. } => false,
         };
         self.known(room)?;
         let admission = match urgent {
@@ -387,22 +423,65 @@ impl Engine {
         room: RoomId,
         question: impl FnOnce(&RoomState, Timestamp) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.ask_records(room, |state, _, now| question(state, now)).await
+    }
+
+    /// The same, of the state and of the delivery records.
+    pub async fn ask_records<T: Send + 'static>(
+        &self,
+        room: RoomId,
+        question: impl FnOnce(&RoomState, &Mailboxes, Timestamp) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Failure> {
         self.known(room)?;
         let (answer, answered) = oneshot::channel::<Result<T, Failure>>();
         let job = Job::Ask(Box::new(move |asked| {
-            let result = asked.and_then(|(state, now)| question(state, now).map_err(Failure::Refused));
+            let result = asked.and_then(|(state, mailboxes, now)| {
+                question(state, mailboxes, now).map_err(Failure::Refused)
+            });
             Box::new(move |durable: Result<(), Failure>| drop(answer.send(durable.and(result))))
         }));
         self.tell(room, job, false).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
     }
 
-    /// The versions of an intake report: the caller's own, or, for the coordinator, another's.
+    /// The versions of an intake report: the caller's own, or, for the coordinator, another's, which is on record before it is answered.
     pub async fn reports(&self, caller: &Actor, room: RoomId, of: Option<Name>) -> Result<ShownReports, Failure> {
         self.known(room)?;
+        if let Some(name) = of.clone().filter(|_| caller.organisation == self.0.settings.coordinator) {
+            match self.note(caller, room, Command::ReadReport { of: name }).await {
+                // There is nothing to be read.
+                Ok(()) | Err(Failure::Refused(Refusal::ReportNotFound)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
         let (answer, answered) = oneshot::channel();
         self.tell(room, Job::Reports { caller: caller.clone(), of, answer }, false).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
+    }
+
+    /// The room as a participant sees it, messages after `after`, `max` at most. The coordinator; that it looked is on record before it
+    /// is answered.
+    pub async fn see_as(
+        &self,
+        caller: &Actor,
+        room: RoomId,
+        participant: Name,
+        after: Option<MessageId>,
+        max: usize,
+    ) -> Result<Disclosed<SeenAs>, Failure> {
+        self.known(room)?;
+        self.note(caller, room, Command::SeeAs { participant: participant.clone() }).await?;
+        let caller = caller.clone();
+        self.ask(room, move |state, now| see_as(state, Reader::new(state, &caller)?, &participant, after, max, now)).await
+    }
+
+    /// Writes what a reading call puts on record.
+    async fn note(&self, caller: &Actor, room: RoomId, command: Command) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Write { caller: caller.clone(), request: None, command, answer, admission: None };
+        self.tell(room, job, false).await?;
+        answered.await.map_err(|_| Failure::ShuttingDown)??;
+        Ok(())
     }
 
     /// The organisation's rooms after `after`, by id, `max` at most.
@@ -464,7 +543,13 @@ fn failed(why: &str) -> LoadError {
 fn command_bytes(command: &Command) -> usize {
     match command {
         Command::Post { draft, .. } => draft.text.len() + 1024,
+        Command::PublishRelay { draft, .. } => draft.text.len() + 16 * 1024,
         Command::AmendReport { .. } => 64 * 1024,
+        // Up to 256 messages and names.
+        Command::Release { .. }
+        | Command::Ask { .. }
+        | Command::Forward { .. }
+        | Command::ProposeLegalDisclosure { .. } => 32 * 1024,
         Command::OpenRoom(_)
         | Command::Invite { .. }
         | Command::AcceptInvitation { .. }
@@ -474,9 +559,24 @@ fn command_bytes(command: &Command) -> usize {
         | Command::RemoveSuspended { .. }
         | Command::ChangeRole { .. }
         | Command::GiveConsent { .. }
-        | Command::WithdrawConsent(_)
+        | Command::WithdrawConsent { .. }
+        | Command::Retract { .. }
+        | Command::RevokeRelease { .. }
         | Command::Close
-        | Command::Reopen => 1024,
+        | Command::Reopen
+        | Command::ChangeTerms { .. }
+        | Command::Acknowledge { .. }
+        | Command::AnswerRecall { .. }
+        | Command::SuggestAsk { .. }
+        | Command::AnswerAsk { .. }
+        | Command::ApproveRelay { .. }
+        | Command::RejectRelay { .. }
+        | Command::RecordPoliceReport { .. }
+        | Command::ConfirmLegalDisclosure { .. }
+        | Command::ProposeIntroduction { .. }
+        | Command::AnswerIntroduction { .. }
+        | Command::ReadReport { .. }
+        | Command::SeeAs { .. } => 4096,
     }
 }
 
@@ -489,7 +589,7 @@ fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(Directory
             continue;
         }
         let mut state = RoomState::default();
-        let mut mailboxes = crate::room::mailbox::Mailboxes::default();
+        let mut mailboxes = Mailboxes::default();
         let read = replay(store, room, |_: Seq, opened: codec::Opened<Entry>| {
             for entry in &opened.entries {
                 if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {

@@ -86,10 +86,11 @@ impl Outbox {
     }
 
     /// Replaces what may no longer be shown; its index stays and answers `withdrawn`.
-    pub(super) fn purge(&self, is_visible: impl Fn(Seq) -> bool) {
+    pub(super) fn purge(&self, may_leave: impl Fn(Index, Seq) -> bool) {
         let mut queue = self.lock();
-        for item in &mut queue.items {
-            if item.entry.is_some_and(|seq| !is_visible(seq)) {
+        let first = queue.first;
+        for (index, item) in (first.0..).map(Index).zip(&mut queue.items) {
+            if item.entry.is_some_and(|seq| !may_leave(index, seq)) {
                 *item = Queued { entry: None, delivery: Delivery::Withdrawn };
             }
         }

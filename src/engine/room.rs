@@ -27,7 +27,7 @@ use crate::room::decide::{decide, expired};
 use crate::room::disclose::{Reader, is_visible, report, reports};
 use crate::room::event::{Command, Entry, Event, Request};
 use crate::room::ids::{Actor, Index, RoomId, Seq, Timestamp};
-use crate::room::mailbox::{Mailboxes, Range, may_take_back};
+use crate::room::mailbox::{Item, Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
 use crate::store::codec::Tip;
@@ -38,7 +38,7 @@ mod give;
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 type Reply = Box<dyn FnOnce(Result<(), Failure>) + Send>;
-pub(super) type Question = Box<dyn FnOnce(Result<(&RoomState, Timestamp), Failure>) -> Reply + Send>;
+pub(super) type Question = Box<dyn FnOnce(Result<(&RoomState, &Mailboxes, Timestamp), Failure>) -> Reply + Send>;
 
 /// What is asked of a room from outside.
 pub(super) enum Job {
@@ -256,7 +256,7 @@ impl Room {
     }
 
     fn until_expiry(&self) -> Option<Duration> {
-        let left = self.state.next_expiry()?.0 - self.now().0;
+        let left = self.state.next_due()?.0 - self.now().0;
         Some(Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(IDLE))
     }
 
@@ -283,7 +283,7 @@ impl Room {
             }
             Job::Ask(question) => {
                 self.end_expired();
-                let reply = question(Ok((&self.state, self.now())));
+                let reply = question(Ok((&self.state, &self.mailboxes, self.now())));
                 self.answer(reply);
             }
             Job::Reports { caller, of, answer } => {
@@ -336,7 +336,7 @@ impl Room {
             Command::Invite { organisation, .. } => Some(organisation.clone()),
             _ => None,
         };
-        let events = decide(&self.state, caller, command, now)?;
+        let events = decide(&self.state, &self.mailboxes, caller, command, now)?;
         if let Some(organisation) = invited {
             self.shared.directory().known(&organisation)?;
         }
@@ -553,12 +553,18 @@ impl Room {
 
     fn purge(&mut self) {
         let now = self.now();
-        let state = &self.state;
+        let (state, mailboxes) = (&self.state, &self.mailboxes);
         self.subscribers.retain(|_, subscriber| {
             let actor = &subscriber.receiver.actor;
             match Reader::new(state, actor) {
                 Ok(reader) => {
-                    subscriber.outbox.purge(|seq| is_visible(state, reader.slot(), actor, seq, now));
+                    let stands = |index| {
+                        let item = mailboxes.get(actor).and_then(|mailbox| mailbox.item(index));
+                        matches!(item, Some(Item::Entry(_)))
+                    };
+                    let may_leave =
+                        |index, seq| stands(index) && is_visible(state, reader.slot(), actor, seq, now);
+                    subscriber.outbox.purge(may_leave);
                     true
                 }
                 Err(refusal) => {
@@ -592,7 +598,7 @@ async fn landing(flight: &mut Option<Flight>) -> Result<Result<(), CommitError>,
 
 fn entry_bytes(entry: &Entry) -> usize {
     256 + match &entry.event {
-        Event::MessagePosted { message, .. } => message.text.len(),
+        Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => message.text.len(),
         _ => 0,
     }
 }
@@ -607,13 +613,37 @@ fn changes_listing(event: &Event) -> bool {
         | Event::ParticipantRemoved { .. }
         | Event::RoleChanged { .. }
         | Event::RoomClosed
-        | Event::RoomReopened => true,
+        | Event::RoomReopened
+        | Event::TermsChanged { .. } => true,
         Event::AttributionRaised { .. }
         | Event::ConsentGiven { .. }
         | Event::ConsentWithdrawn { .. }
         | Event::ConsentExpired { .. }
         | Event::ReportFiled { .. }
-        | Event::MessagePosted { .. } => false,
+        | Event::MessagePosted { .. }
+        | Event::MessageRetracted { .. }
+        | Event::MessageAcknowledged { .. }
+        | Event::MessagesReleased { .. }
+        | Event::ReleaseRevoked { .. }
+        | Event::RecallAnswered { .. }
+        | Event::AskSuggested { .. }
+        | Event::ConsentAsked { .. }
+        | Event::AskAnswered { .. }
+        | Event::AskLapsed { .. }
+        | Event::RelayPublished { .. }
+        | Event::RelayApproved { .. }
+        | Event::RelayRejected { .. }
+        | Event::PoliceReportMade { .. }
+        | Event::PoliceReportDue { .. }
+        | Event::MessagesForwarded { .. }
+        | Event::LegalDisclosureProposed { .. }
+        | Event::LegallyDisclosed { .. }
+        | Event::LegalDisclosureNotified { .. }
+        | Event::IntroductionProposed { .. }
+        | Event::IntroductionAnswered { .. }
+        | Event::Introduced { .. }
+        | Event::ReportRead { .. }
+        | Event::RoomSeenAs { .. } => false,
     }
 }
 

@@ -46,6 +46,11 @@ pub fn frame(room: RoomId, number: u64, previous: &Digest, last_entry: &Digest, 
     hash.finalize().into()
 }
 
+/// The digest of a text, to which an approval is bound: SHA-256 of its UTF-8 bytes.
+pub fn text(text: &str) -> Digest {
+    sha256(&[text.as_bytes()])
+}
+
 /// The digest of a request: SHA-256(length of the method ‖ method ‖ request as received, its request id apart).
 pub fn request(method: &str, request: &[u8]) -> Digest {
     sha256(&[&(method.len() as u64).to_be_bytes(), method.as_bytes(), request])

@@ -48,6 +48,28 @@ pub enum DirectoryEvent {
         /// The participant id of the organisation that opened it.
         participant: ParticipantId,
     },
+    /// The coordinator suspects that two rooms' incidents are related. No participant is told.
+    ConnectionRecorded {
+        /// Both.
+        rooms: [RoomId; 2],
+        /// The coordinator's words.
+        reason: Arc<str>,
+    },
+}
+
+/// A suspected relation of one room's incident to another's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// Its entry: the order of recording.
+    pub seq: Seq,
+    /// Both.
+    pub rooms: [RoomId; 2],
+    /// The coordinator's words.
+    pub reason: Arc<str>,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Who recorded it.
+    pub by: Actor,
 }
 
 /// An organisation as the server knows it.
@@ -96,6 +118,13 @@ pub enum DirectoryCommand {
         /// The participant id of the organisation that opens it.
         participant: ParticipantId,
     },
+    /// Note that two rooms' incidents may be related.
+    RecordConnection {
+        /// Both.
+        rooms: [RoomId; 2],
+        /// Why.
+        reason: Arc<str>,
+    },
 }
 
 /// The directory, as the fold of its log.
@@ -104,6 +133,7 @@ pub struct Directory {
     coordinator: OrganisationId,
     organisations: BTreeMap<OrganisationId, Organisation>,
     rooms: BTreeSet<RoomId>,
+    connections: Vec<Connection>,
     requests: BTreeMap<(Actor, RequestId), Seq>,
     next: Seq,
     last_recorded_at: Timestamp,
@@ -116,6 +146,7 @@ impl Directory {
             coordinator,
             organisations: BTreeMap::new(),
             rooms: BTreeSet::new(),
+            connections: Vec::new(),
             requests: BTreeMap::new(),
             next: Seq(0),
             last_recorded_at: Timestamp(0),
@@ -150,6 +181,15 @@ impl Directory {
     /// All rooms, by id.
     pub fn rooms(&self) -> &BTreeSet<RoomId> {
         &self.rooms
+    }
+
+    /// Suspected relations of a room to others, in the order of recording. The coordinator only.
+    pub fn connections(&self, caller: &Actor, room: RoomId) -> Result<Vec<&Connection>, Refusal> {
+        self.coordinator_only(caller)?;
+        if !self.rooms.contains(&room) {
+            return Err(Refusal::RoomNotFound);
+        }
+        Ok(self.connections.iter().filter(|connection| connection.rooms.contains(&room)).collect())
     }
 
     /// The entry of this actor's write with this id.
@@ -188,6 +228,16 @@ impl Directory {
                 Ok(DirectoryEvent::OrganisationSuspended { organisation, reason })
             }
             DirectoryCommand::CreateRoom { room, participant } => Ok(DirectoryEvent::RoomCreated { room, participant }),
+            DirectoryCommand::RecordConnection { rooms, reason } => {
+                self.coordinator_only(caller)?;
+                if rooms[0] == rooms[1] {
+                    return Err(Refusal::Invalid { field: "other_room_id", rule: "must be another room" });
+                }
+                if !rooms.iter().all(|room| self.rooms.contains(room)) {
+                    return Err(Refusal::RoomNotFound);
+                }
+                Ok(DirectoryEvent::ConnectionRecorded { rooms, reason })
+            }
         }
     }
 
@@ -227,6 +277,13 @@ impl Directory {
             DirectoryEvent::RoomCreated { room, participant: _ } => {
                 self.rooms.insert(*room);
             }
+            DirectoryEvent::ConnectionRecorded { rooms, reason } => self.connections.push(Connection {
+                seq: entry.seq,
+                rooms: *rooms,
+                reason: reason.clone(),
+                recorded_at: entry.recorded_at,
+                by: entry.author.clone(),
+            }),
         }
         self.requests.insert((entry.author.clone(), entry.request.id), entry.seq);
         self.next = entry.seq.next();

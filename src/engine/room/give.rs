@@ -109,6 +109,7 @@ impl Room {
         for index in first.0..=last.0 {
             let item = match mailbox.item(Index(index)) {
                 None => break,
+                Some(Item::Withdrawn) => Queued { entry: None, delivery: Delivery::Withdrawn },
                 Some(Item::Notice(notice)) => Queued { entry: None, delivery: Delivery::Notice(notice.clone()) },
                 Some(Item::Entry(seq)) => {
                     let withdrawn = Queued { entry: None, delivery: Delivery::Withdrawn };

@@ -69,7 +69,8 @@ impl RoomState {
         messages.sort_unstable();
         messages.dedup();
         let readers: Vec<Slot> = to.iter().filter_map(|organisation| self.slot(organisation)).collect();
-        for &reader in readers.iter().filter(|&&reader| self.is_present(reader)) {
+        let present: Vec<Slot> = readers.iter().copied().filter(|&reader| self.is_present(reader)).collect();
+        for reader in present {
             self.openings.extend(messages.iter().map(|&message| Opening { reader, message, by }));
         }
         self.openers.push(by);

@@ -6,7 +6,7 @@
 
 use super::{Narrowed, Posted, RoomState};
 use crate::limits;
-use crate::room::chain::digest_of;
+use crate::room::chain;
 use crate::room::consent::{Slot, Slots};
 use crate::room::event::Message;
 use crate::room::ids::{MessageId, OrganisationId, Seq, Timestamp};
@@ -178,6 +178,6 @@ impl RoomState {
             self.participants().any(|(slot, _)| gets(slot) && self.can_see(source, slot))
         };
         let told = sources.iter().map(|(source, _)| *source).filter(knows).collect();
-        Relay { parents, sources, allowed, unapproved, told, text_digest: digest_of(&message.text) }
+        Relay { parents, sources, allowed, unapproved, told, text_digest: chain::text(&message.text) }
     }
 }
