@@ -20,7 +20,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".")
         // These hold what organisations tell each other in confidence. `src/api.rs` says how they print: without it.
-        .skip_debug([".samverkan.v1.IntakeReport", ".samverkan.v1.Message", ".samverkan.v1.MessageDraft"])
+        .skip_debug([
+            ".samverkan.v1.IntakeReport",
+            ".samverkan.v1.IntroductionAccepted",
+            ".samverkan.v1.IntroductionAnswered",
+            ".samverkan.v1.Introduced.Side",
+            ".samverkan.v1.Message",
+            ".samverkan.v1.MessageDraft",
+            ".samverkan.v1.RelayDraft",
+        ])
         .emit_rerun_if_changed(false)
         .compile_fds(api.clone())?;
     for file in &mut api.file {

@@ -24,7 +24,7 @@ impl ErrorReason {
     }
 }
 
-// What must not leak must not print: text of messages and answers of reports are left out, whatever prints them.
+// What must not leak must not print: text of messages, answers of reports and contacts are left out, whatever prints them.
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,6 +39,9 @@ impl fmt::Debug for Message {
             coordinator_only,
             recipients,
             actor,
+            supersedes,
+            acknowledge_by_time,
+            relay,
         } = self;
         f.debug_struct("Message")
             .field("message_id", message_id)
@@ -51,13 +54,27 @@ impl fmt::Debug for Message {
             .field("coordinator_only", coordinator_only)
             .field("recipients", recipients)
             .field("actor", actor)
+            .field("supersedes", supersedes)
+            .field("acknowledge_by_time", acknowledge_by_time)
+            .field("relay", relay)
             .finish()
     }
 }
 
 impl fmt::Debug for MessageDraft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { material, tlp, text, recipients, coordinator_only, in_reply_to, occurred_time, red_actors } = self;
+        let Self {
+            material,
+            tlp,
+            text,
+            recipients,
+            coordinator_only,
+            in_reply_to,
+            occurred_time,
+            red_actors,
+            supersedes,
+            acknowledge_by_time,
+        } = self;
         f.debug_struct("MessageDraft")
             .field("material", material)
             .field("tlp", tlp)
@@ -67,7 +84,47 @@ impl fmt::Debug for MessageDraft {
             .field("in_reply_to", in_reply_to)
             .field("occurred_time", occurred_time)
             .field("red_actors", &red_actors.len())
+            .field("supersedes", supersedes)
+            .field("acknowledge_by_time", acknowledge_by_time)
             .finish()
+    }
+}
+
+impl fmt::Debug for RelayDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { parent_message_ids, material, tlp, text, recipients, supersedes, acknowledge_by_time } = self;
+        f.debug_struct("RelayDraft")
+            .field("parent_message_ids", parent_message_ids)
+            .field("material", material)
+            .field("tlp", tlp)
+            .field("text_bytes", &text.len())
+            .field("recipients", recipients)
+            .field("supersedes", supersedes)
+            .field("acknowledge_by_time", acknowledge_by_time)
+            .finish()
+    }
+}
+
+impl fmt::Debug for IntroductionAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntroductionAccepted").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for IntroductionAnswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { introduction_id, participant, accepted, contact: _ } = self;
+        f.debug_struct("IntroductionAnswered")
+            .field("introduction_id", introduction_id)
+            .field("participant", participant)
+            .field("accepted", accepted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for introduced::Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Side").field("introduction_id", &self.introduction_id).finish_non_exhaustive()
     }
 }
 
@@ -88,7 +145,12 @@ mod tests {
         let message = Message { text: secret.clone(), ..Message::default() };
         let report = IntakeReport { what_occurred: secret, ..IntakeReport::default() };
         let report = ReportIncidentRequest { request_id: String::new(), report: Some(report) };
+        let relay = RelayDraft { text: "SECRET".to_owned(), ..RelayDraft::default() };
+        let accepted = IntroductionAccepted { contact: "SECRET".to_owned() };
+        let answered = IntroductionAnswered { contact: "SECRET".to_owned(), ..IntroductionAnswered::default() };
+        let side = introduced::Side { contact: "SECRET".to_owned(), ..introduced::Side::default() };
         assert!(!format!("{draft:?} {message:?} {report:?}").contains("SECRET"));
+        assert!(!format!("{relay:?} {accepted:?} {answered:?} {side:?}").contains("SECRET"));
     }
 
     #[test]

@@ -72,6 +72,21 @@
 //!    delivery of that mailbox; the indexes that it lists answer `withdrawn` from then on. Others learn nothing.
 //! 6. A name that *S* has not been shown is accepted without comment and can only narrow. Attribution (hidden, pseudonym, named) is
 //!    raised and never lowered; a hidden organisation receives the coordinator's words only and can share nothing directly.
+//! 7. **Openings** are the only way to look back: a release by the source, its approval of a relay's exact text, a forwarding to the
+//!    police as its police answer allows, a legal disclosure that two persons of the coordinator decided. What they open arrives at
+//!    their own place in the reader's mailbox. All but the last end when the source revokes or withdraws what covers them, narrows or
+//!    says `no` for it, or when its consent ends; none outlives the receiver's participation; none is made against a named `no` but
+//!    the last; TLP:RED is never opened.
+//! 8. **Relay:** the coordinator's words about others' messages need `relay` from every source, at publication and without a break
+//!    since, and what each parent was narrowed to; TLP never loosens; and at least three affected organisations that the reader can see,
+//!    itself excepted, could be the source. To others it goes only if its one source approves the text. A relay of a relay stands on
+//!    the first one's parents. It falls with any of them.
+//! 9. A message **falls** when its source withdraws consent for it, retracts it or posts another that supersedes it: only its source and
+//!    the coordinator (TLP:RED: its author) see it any more. What supersedes it reaches at most who could see it just before.
+//! 10. Control events go to those they concern: releases to source, coordinator and receivers; approvals to source and coordinator, since
+//!    they tell who the source is; questions for consent, reports read, looks through another's eyes to the participant and the
+//!    coordinator; acknowledgements and answers to recalls also to the source, if it can tell that the other is here; a legal
+//!    disclosure to the source when its notice is no longer suppressed; connections between rooms to nobody in a room.
 //!
 //! `room::state` keeps, for each source, reader and material, since when the rule has held without a break, so that a decision is one
 //! comparison; `tests/it/model.rs` is a second, naive implementation that replays everything, and the two are compared over every

@@ -57,6 +57,8 @@ calls! {
     intake.amend_report(AmendReportRequest) -> AmendReportResponse;
     read /// A report and its earlier versions.
     intake.get_report(GetReportRequest) -> GetReportResponse;
+    write /// Tells that the organisation has reported to the police.
+    intake.record_police_report(RecordPoliceReportRequest) -> RecordPoliceReportResponse;
 
     write /// Opens a room.
     rooms.open_room(OpenRoomRequest) -> OpenRoomResponse;
@@ -84,11 +86,21 @@ calls! {
     rooms.close_room(CloseRoomRequest) -> CloseRoomResponse;
     write /// Opens a closed room again.
     rooms.reopen_room(ReopenRoomRequest) -> ReopenRoomResponse;
+    write /// Replaces a room's terms; every consent lapses.
+    rooms.change_terms(ChangeTermsRequest) -> ChangeTermsResponse;
 
     write /// Posts one message.
     messages.post_message(PostMessageRequest) -> PostMessageResponse;
     read /// A page of the caller's mailbox; what is new in it is recorded as received.
     messages.list_messages(ListMessagesRequest) -> ListMessagesResponse;
+    write /// Takes a message back as void.
+    messages.retract_message(RetractMessageRequest) -> RetractMessageResponse;
+    write /// Acknowledges a message.
+    messages.acknowledge_message(AcknowledgeMessageRequest) -> AcknowledgeMessageResponse;
+    read /// A page of who has a message.
+    messages.get_receipts(GetReceiptsRequest) -> GetReceiptsResponse;
+    read /// Whether a participant sees a message, and why.
+    messages.explain_audience(ExplainAudienceRequest) -> ExplainAudienceResponse;
 
     read /// A consent as it is now.
     consent.get_consent(GetConsentRequest) -> GetConsentResponse;
@@ -98,6 +110,44 @@ calls! {
     consent.withdraw_consent(WithdrawConsentRequest) -> WithdrawConsentResponse;
     read /// Who would receive a message.
     consent.preview_audience(PreviewAudienceRequest) -> PreviewAudienceResponse;
+    write /// Opens earlier messages to participants.
+    consent.release_messages(ReleaseMessagesRequest) -> ReleaseMessagesResponse;
+    write /// Ends a release.
+    consent.revoke_release(RevokeReleaseRequest) -> RevokeReleaseResponse;
+    write /// Asks a source for consent.
+    consent.ask_for_consent(AskForConsentRequest) -> AskForConsentResponse;
+    write /// Answers a question of the coordinator.
+    consent.answer_ask(AnswerAskRequest) -> AnswerAskResponse;
+    write /// Suggests to the coordinator that it ask for consent.
+    consent.suggest_ask(SuggestAskRequest) -> SuggestAskResponse;
+    write /// Tells whether what was withdrawn is deleted.
+    consent.answer_recall(AnswerRecallRequest) -> AnswerRecallResponse;
+
+    write /// Publishes a relay.
+    relays.publish_relay(PublishRelayRequest) -> PublishRelayResponse;
+    write /// Approves the text of a relay.
+    relays.approve_relay(ApproveRelayRequest) -> ApproveRelayResponse;
+    write /// Refuses to approve the text of a relay.
+    relays.reject_relay(RejectRelayRequest) -> RejectRelayResponse;
+    read /// Who would receive a relay.
+    relays.preview_relay(PreviewRelayRequest) -> PreviewRelayResponse;
+
+    read /// A page of the room as a participant sees it, which is recorded each time.
+    coordination.see_as(SeeAsRequest) -> SeeAsResponse;
+    write /// Forwards messages to an authority.
+    coordination.forward_messages(ForwardMessagesRequest) -> ForwardMessagesResponse;
+    write /// Proposes a disclosure under a legal duty.
+    coordination.propose_legal_disclosure(ProposeLegalDisclosureRequest) -> ProposeLegalDisclosureResponse;
+    write /// Confirms a disclosure under a legal duty.
+    coordination.confirm_legal_disclosure(ConfirmLegalDisclosureRequest) -> ConfirmLegalDisclosureResponse;
+    write /// Proposes to two participants that they get in touch.
+    coordination.propose_introduction(ProposeIntroductionRequest) -> ProposeIntroductionResponse;
+    write /// Accepts or declines an introduction.
+    coordination.answer_introduction(AnswerIntroductionRequest) -> AnswerIntroductionResponse;
+    write /// Records that two rooms may belong together.
+    coordination.record_connection(RecordConnectionRequest) -> RecordConnectionResponse;
+    read /// A page of a room's suspected connections.
+    coordination.list_connections(ListConnectionsRequest) -> ListConnectionsResponse;
 }
 
 impl Client {

@@ -127,9 +127,11 @@ macro_rules! clients {
 
 clients! {
     consent: consent_service_client::ConsentServiceClient,
+    coordination: coordination_service_client::CoordinationServiceClient,
     intake: intake_service_client::IntakeServiceClient,
     messages: message_service_client::MessageServiceClient,
     organisations: organisation_service_client::OrganisationServiceClient,
+    relays: relay_service_client::RelayServiceClient,
     rooms: room_service_client::RoomServiceClient,
 }
 

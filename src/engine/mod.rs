@@ -33,6 +33,8 @@ mod directory;
 pub mod inspect;
 mod load;
 mod outbox;
+#[cfg(test)]
+mod races;
 mod room;
 mod shared;
 #[cfg(test)]
@@ -95,6 +97,7 @@ pub struct Opened {
 
 /// What stands at one index of a mailbox, as its owner may see it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is shown; a box would be an allocation for each")]
 pub enum Delivery {
     /// This.
     Shown(Disclosed<Shown>),
@@ -289,7 +292,7 @@ impl Engine {
             if let Some(suspension) = &known.suspended
                 && let Err(failure) = self.remove_from_all(&suspension.by, organisation).await
             {
-                tracing::warn!(%organisation, %failure, "a suspended organisation could not be taken out of its rooms");
+                tracing::warn!(%failure, "a suspended organisation could not be taken out of its rooms");
             }
         }
     }
@@ -335,9 +338,7 @@ impl Engine {
             }
             DirectoryEvent::OrganisationRegistered { .. }
             | DirectoryEvent::OrganisationSuspended { .. }
-            | DirectoryEvent::ConnectionRecorded { .. } => {
-                Err(Refusal::RequestIdReused.into())
-            }
+            | DirectoryEvent::ConnectionRecorded { .. } => Err(Refusal::RequestIdReused.into()),
         }
     }
 
@@ -350,7 +351,9 @@ impl Engine {
         command: Command,
     ) -> Result<Written, Failure> {
         let urgent = match &command {
-            Command::WithdrawConsent { .. } | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => true,
+            Command::WithdrawConsent { .. } | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => {
+                true
+            }
             Command::RemoveSuspended { .. } | Command::Retract { .. } | Command::RevokeRelease { .. } => true,
             Command::OpenRoom(_)
             | Command::AmendReport { .. }
@@ -435,9 +438,8 @@ impl Engine {
         self.known(room)?;
         let (answer, answered) = oneshot::channel::<Result<T, Failure>>();
         let job = Job::Ask(Box::new(move |asked| {
-            let result = asked.and_then(|(state, mailboxes, now)| {
-                question(state, mailboxes, now).map_err(Failure::Refused)
-            });
+            let result =
+                asked.and_then(|(state, mailboxes, now)| question(state, mailboxes, now).map_err(Failure::Refused));
             Box::new(move |durable: Result<(), Failure>| drop(answer.send(durable.and(result))))
         }));
         self.tell(room, job, false).await?;
@@ -472,7 +474,8 @@ impl Engine {
         self.known(room)?;
         self.note(caller, room, Command::SeeAs { participant: participant.clone() }).await?;
         let caller = caller.clone();
-        self.ask(room, move |state, now| see_as(state, Reader::new(state, &caller)?, &participant, after, max, now)).await
+        self.ask(room, move |state, now| see_as(state, Reader::new(state, &caller)?, &participant, after, max, now))
+            .await
     }
 
     /// Writes what a reading call puts on record.

@@ -562,8 +562,7 @@ impl Room {
                         let item = mailboxes.get(actor).and_then(|mailbox| mailbox.item(index));
                         matches!(item, Some(Item::Entry(_)))
                     };
-                    let may_leave =
-                        |index, seq| stands(index) && is_visible(state, reader.slot(), actor, seq, now);
+                    let may_leave = |index, seq| stands(index) && is_visible(state, reader.slot(), actor, seq, now);
                     subscriber.outbox.purge(may_leave);
                     true
                 }

@@ -9,33 +9,33 @@ use crate::room::ids::{ActorKind, MessageId, RequestId};
 use crate::room::words::{Answer, Attribution, Audience, Material, Role, Sharing, Tlp};
 use crate::store::memory::{Fault, MemoryStore};
 
-struct World {
+pub(super) struct World {
     store: Arc<MemoryStore>,
-    engine: Engine,
+    pub(super) engine: Engine,
     clock: Arc<AtomicI64>,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { coordinator: organisation("cert-se"), title: "incident".into(), terms: "terms".into() }
 }
 
-fn organisation(name: &str) -> OrganisationId {
+pub(super) fn organisation(name: &str) -> OrganisationId {
     name.parse().expect(name)
 }
 
-fn actor(name: &str) -> Actor {
+pub(super) fn actor(name: &str) -> Actor {
     Actor::new(organisation(name), ActorKind::User, "anna").expect(name)
 }
 
-fn receiver(name: &str) -> Receiver {
+pub(super) fn receiver(name: &str) -> Receiver {
     Receiver { actor: actor(name), certificate: [7; 32] }
 }
 
-fn request() -> Request {
+pub(super) fn request() -> Request {
     Request { id: RequestId(Uuid::new_v4()), digest: [1; 32] }
 }
 
-fn direct(material: Material) -> ConsentChange {
+pub(super) fn direct(material: Material) -> ConsentChange {
     ConsentChange {
         cells: vec![(material, Audience::OtherAffectedOrganisations, Sharing::Direct)],
         newcomers: vec![(Audience::OtherAffectedOrganisations, Answer::Yes)],
@@ -44,7 +44,7 @@ fn direct(material: Material) -> ConsentChange {
     }
 }
 
-fn post(text: &str, material: Material) -> Command {
+pub(super) fn post(text: &str, material: Material) -> Command {
     let draft = Draft {
         material,
         tlp: Tlp::Amber,
@@ -54,12 +54,14 @@ fn post(text: &str, material: Material) -> Command {
         coordinator_only: false,
         in_reply_to: None,
         occurred_at: None,
+        supersedes: None,
+        acknowledge_by: None,
     };
     Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) }
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::on(Arc::new(MemoryStore::new())).await
     }
 
@@ -77,7 +79,7 @@ impl World {
     }
 
     /// A room in which region-a shares its logs directly with other affected organisations, and region-b is one.
-    async fn room(&self) -> RoomId {
+    pub(super) async fn room(&self) -> RoomId {
         for name in ["region-a", "region-b"] {
             let registered = self.engine.register(&actor("cert-se"), request(), organisation(name), name.into()).await;
             registered.expect("registers");
@@ -87,6 +89,15 @@ impl World {
         let opened = self.engine.open_room(&actor("region-a"), request(), opening).await.expect("opens");
         self.invite(opened.room, "region-b").await;
         opened.room
+    }
+
+    /// The same, and region-b is there by name.
+    pub(super) async fn named_room(&self) -> RoomId {
+        let room = self.room().await;
+        let change = ConsentChange { attribution: Some(Attribution::Named), ..ConsentChange::default() };
+        let give = Command::GiveConsent { change: Arc::new(change), expected_version: None };
+        self.write("region-b", room, give).await.expect("it is named");
+        room
     }
 
     async fn invite(&self, room: RoomId, name: &str) {
@@ -102,7 +113,7 @@ impl World {
         self.write(name, room, Command::AcceptInvitation { invitation, consent }).await.expect("accepts");
     }
 
-    async fn write(&self, who: &str, room: RoomId, command: Command) -> Result<Written, Failure> {
+    pub(super) async fn write(&self, who: &str, room: RoomId, command: Command) -> Result<Written, Failure> {
         self.engine.write(&actor(who), room, request(), command).await
     }
 
@@ -112,7 +123,7 @@ impl World {
     }
 }
 
-fn texts(batch: &Batch) -> Vec<String> {
+pub(super) fn texts(batch: &Batch) -> Vec<String> {
     let text = |delivery: &Delivery| match delivery {
         Delivery::Shown(shown) => match &shown.get().what {
             What::Message(message) => Some(message.text.to_string()),
@@ -159,7 +170,10 @@ async fn r6_a_withdrawal_takes_back_what_is_queued_and_gives_one_notice() {
     assert_eq!(read(&mut stream, 1).await, ["one"]);
     // Queued, not taken.
     world.write("region-a", room, post("two", Material::Logs)).await.expect("posts");
-    world.write("region-a", room, Command::WithdrawConsent(Scope::All)).await.expect("withdraws");
+    world
+        .write("region-a", room, Command::WithdrawConsent { scope: Scope::All, recall: None })
+        .await
+        .expect("withdraws");
     world.write("region-a", room, post("three", Material::Logs)).await.expect("posts");
     let seen = read(&mut stream, 2).await;
     assert_eq!(seen[0], "withdrawn");
@@ -349,81 +363,6 @@ async fn who_is_removed_is_given_nothing_more() {
         }
     }
     assert!(!world.engine.directory().admits(&organisation("region-b")));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn r6_no_race_gives_what_was_withdrawn_after_the_withdrawal_is_acknowledged() {
-    use std::sync::atomic::AtomicBool;
-    const RACES: usize = 300;
-    let world = World::new().await;
-    let room = world.room().await;
-    let (mut given, mut taken_back) = (0, 0);
-    for race in 0..RACES {
-        let give = Command::GiveConsent { change: Arc::new(direct(Material::Logs)), expected_version: None };
-        world.write("region-a", room, give).await.expect("gives");
-        let from = world.engine.page(&receiver("region-b"), room, Index(0), 1, 1 << 20).await.map(|_| ());
-        from.expect("region-b has a mailbox");
-        let acknowledged = Arc::new(AtomicBool::new(false));
-        let engine = world.engine.clone();
-        let seen_acknowledged = acknowledged.clone();
-        // Live, resuming and catching-up readers in turn.
-        let after = Index(if race % 3 == 0 { 0 } else { last_index(&world, room).await });
-        let reader = tokio::spawn(async move {
-            let mut stream = engine.subscribe(&receiver("region-b"), room, after).await.expect("subscribes");
-            let (mut given, mut taken_back) = (0, 0);
-            loop {
-                let is_after = seen_acknowledged.load(Ordering::SeqCst);
-                let batch = stream.next().await.expect("an open stream");
-                for text in texts(&batch) {
-                    if text == format!("end {race}") {
-                        return (given, taken_back);
-                    }
-                    if text.starts_with("covered") {
-                        assert!(!is_after, "race {race}: {text} given after the acknowledgement");
-                        given += 1;
-                    } else {
-                        taken_back += 1;
-                    }
-                }
-            }
-        });
-        for n in 0..race % 7 {
-            world.write("region-a", room, post(&format!("covered {race} {n}"), Material::Logs)).await.expect("posts");
-        }
-        let burst: Vec<_> = (0..5)
-            .map(|n| {
-                let engine = world.engine.clone();
-                tokio::spawn(async move {
-                    let command = post(&format!("covered {race} burst {n}"), Material::Logs);
-                    engine.write(&actor("region-a"), room, request(), command).await
-                })
-            })
-            .collect();
-        world
-            .write("region-a", room, Command::WithdrawConsent(Scope::Material(Material::Logs)))
-            .await
-            .expect("withdraws");
-        acknowledged.store(true, Ordering::SeqCst);
-        for posted in burst {
-            posted.await.expect("no panic").expect("posts");
-        }
-        world.write("cert-se", room, post(&format!("end {race}"), Material::Information)).await.expect("posts");
-        let (shown, withdrawn) = reader.await.expect("no covered text after the acknowledgement");
-        given += shown;
-        taken_back += withdrawn;
-    }
-    assert!(given > 0 && taken_back > 0, "no race happened: {given} given, {taken_back} taken back");
-}
-
-async fn last_index(world: &World, room: RoomId) -> u64 {
-    let mut last = 0;
-    loop {
-        let batch = world.engine.page(&receiver("region-b"), room, Index(last), 1000, 1 << 20).await.expect("a page");
-        if batch.deliveries.is_empty() {
-            return last;
-        }
-        last += batch.deliveries.len() as u64;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,6 +199,7 @@ pub fn decide(
         Command::SeeAs { participant } => {
             coordinator(me)?;
             let slot = state.resolve(me, &participant).ok_or(Refusal::ParticipantNotFound)?;
+            not_coordinator(slot)?;
             Ok(vec![Event::RoomSeenAs { organisation: state.participant(slot).organisation.clone() }])
         }
         Command::ChangeTerms { terms } => {
@@ -235,8 +236,7 @@ pub fn expired(state: &RoomState, now: Timestamp) -> Vec<Event> {
         return Vec::new();
     }
     let consents = state.participants.iter().filter(|participant| participant.consent.is_expired(now));
-    let consents =
-        consents.map(|participant| Event::ConsentExpired { organisation: participant.organisation.clone() });
+    let consents = consents.map(|participant| Event::ConsentExpired { organisation: participant.organisation.clone() });
     let asks = state.matters.asks.iter().filter(|(_, ask)| ask.is_open && ask.answer_by <= now);
     let asks = asks.map(|(ask, _)| Event::AskLapsed { ask: *ask });
     let of = |slot: Slot| state.participant(slot).organisation.clone();
@@ -409,7 +409,10 @@ fn withdraw(
 ) -> Result<Vec<Event>, Refusal> {
     not_coordinator(me)?;
     if let Scope::Message(message) = scope {
-        message::own(state, me, caller, message, now)?;
+        let (_, posted) = message::own(state, me, caller, message, now)?;
+        if posted.fallen.is_some() {
+            return Err(Refusal::MessageFallen);
+        }
     }
     if recall.is_some_and(|recall| recall.answer_by <= now) {
         return Err(Refusal::Invalid { field: "recall_answer_by_time", rule: "must lie in the future" });

@@ -27,7 +27,7 @@ pub use see_as::{SeenAs, SeenMessage, see_as};
 pub use shown::{Shown, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
 pub use verdict::{AudienceReason, Previewed, explain, preview, preview_relay};
 pub use visible::is_visible;
-pub(super) use visible::is_visible_in_place;
+pub(super) use visible::{is_visible_in_place, knows_as_source};
 
 use view::view;
 
@@ -71,6 +71,7 @@ impl<T> Disclosed<T> {
 
 /// The answer to "may this reader see this entry?".
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is shown; a box would be an allocation for each")]
 pub enum Disclosure {
     /// Yes, like this.
     Show(Disclosed<Shown>),
@@ -206,4 +207,3 @@ pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Di
     let source = state.slot(organisation)?;
     (source == reader.slot || RoomState::is_coordinator(reader.slot)).then(|| Disclosed((**report).clone()))
 }
-

@@ -150,7 +150,9 @@ impl Mailbox {
         let (first, run) = &self.runs[at];
         Some(match run {
             Run::Notice(notice) => Item::Notice(notice),
-            Run::Entries { .. } | Run::Opened { .. } => run.entry(index.0 - first.0).map_or(Item::Withdrawn, Item::Entry),
+            Run::Entries { .. } | Run::Opened { .. } => {
+                run.entry(index.0 - first.0).map_or(Item::Withdrawn, Item::Entry)
+            }
         })
     }
 
@@ -273,12 +275,10 @@ impl Mailbox {
             return;
         }
         self.withdrawn = merged(self.withdrawn.iter().chain(&gone));
-        match self.pending.back_mut() {
-            // A receiver answers a recall for what its notice lists, so that one stays by itself.
-            Some(last) if last.recall.is_none() && recall.is_none() => {
-                last.ranges = merged(last.ranges.iter().chain(&gone));
-            }
-            Some(_) | None => self.pending.push_back(Notice { ranges: gone, recall }),
+        // A receiver answers a recall for what its notice lists, so that one stays by itself.
+        match self.pending.iter_mut().find(|pending| pending.recall.is_none() && recall.is_none()) {
+            Some(pending) => pending.ranges = merged(pending.ranges.iter().chain(&gone)),
+            None => self.pending.push_back(Notice { ranges: gone, recall }),
         }
     }
 }

@@ -96,7 +96,9 @@ pub enum Refusal {
         max: usize,
     },
     /// An edit may keep or narrow, and this one widens.
-    #[error("{field}: a message that supersedes another may only keep or narrow what that one allowed; post a new one instead")]
+    #[error(
+        "{field}: a message that supersedes another may only keep or narrow what that one allowed; post a new one instead"
+    )]
     EditWidens {
         /// The request's field that widens.
         field: &'static str,
@@ -105,7 +107,9 @@ pub enum Refusal {
     #[error("the message was withdrawn, retracted or superseded")]
     MessageFallen,
     /// The source has named this organisation with `no`.
-    #[error("your consent names this organisation with no, which nothing but a legal duty overrides; change that first")]
+    #[error(
+        "your consent names this organisation with no, which nothing but a legal duty overrides; change that first"
+    )]
     NamedNo,
     /// No such release of the caller's organisation, or it was revoked.
     #[error("no such release, or it was revoked")]
@@ -120,7 +124,9 @@ pub enum Refusal {
     #[error("no such recall of anything that you were given")]
     RecallNotFound,
     /// The relay may not go to a recipient that was listed, and its source can't be asked.
-    #[error("the relay may not go to {participant}: its sources do not permit it, and there is no single one to approve it")]
+    #[error(
+        "the relay may not go to {participant}: its sources do not permit it, and there is no single one to approve it"
+    )]
     RelayNotPermitted {
         /// The first such recipient.
         participant: ParticipantId,
@@ -135,7 +141,9 @@ pub enum Refusal {
     #[error("your organisation has acknowledged this message")]
     AlreadyAcknowledged,
     /// A source's police answer does not let the coordinator forward this.
-    #[error("the source does not let the coordinator forward this: its police answer, its attribution or its view of the authority says no")]
+    #[error(
+        "the source does not let the coordinator forward this: its police answer, its attribution or its view of the authority says no"
+    )]
     PoliceForwardingNotAllowed,
     /// A legal disclosure needs two persons.
     #[error("another person of the coordinator must confirm it, not the one who proposed it")]

@@ -11,12 +11,14 @@ use self::matters::Matters;
 pub(super) use self::openings::{Opened, OpenedBy, Opening};
 pub(super) use self::relay::{Relay, RelayBar, RelayWish, only_source};
 use super::consent::{Consent, Name, Scope, Slot, Slots};
-use super::event::{Entry, Event, Message};
+use super::event::{Entry, Event};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
-use super::words::{Answer, Attribution, Audience, Material, Role, Sharing, Tlp};
+use super::words::{Attribution, Material, Role, Tlp};
 
+mod consents;
 mod matters;
 mod openings;
+mod posting;
 mod relay;
 mod rule;
 
@@ -103,6 +105,8 @@ pub(super) enum Trace {
     /// Something that only this participant and the coordinator are told.
     Private(Slot),
     /// Something that one participant did with a message of another: both are told, if the other can tell that the first is here.
+    ///
+    /// About a TLP:RED message, its author and named actors only.
     Told { by: Slot, source: Slot, message: Option<Seq> },
     /// Something that these two participants and the coordinator are told.
     Both(Slot, Slot),
@@ -126,8 +130,10 @@ pub(super) struct Posted {
     pub(super) asks_for_acknowledgement: bool,
     /// Why it is shown to nobody any more but its source and the coordinator, if it isn't.
     pub(super) fallen: Option<Fall>,
-    /// Recipients or TLP:RED actors, where there are any.
+    /// Whom it reaches at most: recipients, or those who could see what it stands for, or TLP:RED actors.
     pub(super) narrowed: Option<Arc<Narrowed>>,
+    /// The recipients that its source listed, where it did.
+    pub(super) recipients: Option<Arc<Slots>>,
     /// What it is made from, if it is a relay.
     pub(super) relay: Option<Arc<Relay>>,
 }
@@ -172,13 +178,6 @@ pub enum Status {
 
 /// "It does not hold now."
 const BROKEN: Seq = Seq(u64::MAX);
-
-/// What a message needs of its source's consent: a relay of it, or itself.
-#[derive(Clone, Copy)]
-enum Need {
-    Relay,
-    Direct,
-}
 
 /// A room, as the fold of its log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -387,132 +386,9 @@ impl RoomState {
         }
     }
 
-    fn is_in(&self, slot: Slot, audience: Audience) -> bool {
-        self.is_present(slot) && self.participant(slot).role.audience() == Some(audience)
-    }
-
-    /// What `source` allows `reader` for this material, expiry and hiding apart.
-    pub(super) fn permits(&self, source: Slot, reader: Slot, material: Material) -> Sharing {
-        let consent = &self.participant(source).consent;
-        let o = self.participant(reader);
-        if let Some(sharing) = self.bound_answer(source, reader, material) {
-            // What was said under its name before the source was shown that this is its name still narrows.
-            return self.capped(source, material, |name| o.is_shown_as(name)).unwrap_or(sharing).min(sharing);
-        }
-        let Some(audience) = o.role.audience() else { return Sharing::No };
-        let cell = consent.cell(material, audience);
-        if !cell.covered.contains(reader) && consent.newcomers[audience as usize] != Answer::Yes {
-            return Sharing::No;
-        }
-        let cap = self.capped(source, material, |name| o.may_be(name));
-        cap.unwrap_or(cell.sharing).min(cell.sharing)
-    }
-
-    /// Whether `source` has said `no` to the reader by name, or by a name that may be the reader's.
-    pub(super) fn is_named_no(&self, source: Slot, reader: Slot, material: Material) -> bool {
-        let o = self.participant(reader);
-        let no = Some(Sharing::No);
-        self.bound_answer(source, reader, material) == no || self.capped(source, material, |name| o.may_be(name)) == no
-    }
-
-    fn bound_answer(&self, source: Slot, reader: Slot, material: Material) -> Option<Sharing> {
-        let mut named = self.participant(source).consent.named.iter();
-        named.find(|named| named.bound == Some(reader)).and_then(|named| named.sharing[material as usize])
-    }
-
-    /// The least of what was answered under names that nobody was shown by.
-    fn capped(&self, source: Slot, material: Material, may_be: impl Fn(&Name) -> bool) -> Option<Sharing> {
-        let named = self.participant(source).consent.named.iter();
-        let caps = named.filter(|named| named.bound.is_none() && may_be(&named.name));
-        caps.filter_map(|named| named.sharing[material as usize]).min()
-    }
-
-    /// Since when `reader` may have seen what `source` shares directly, without a break until now.
-    pub(super) fn direct_since(&self, source: Slot, reader: Slot, material: Material, now: Timestamp) -> Option<Seq> {
-        self.since(source, reader, Need::Direct, material, now)
-    }
-
-    /// Since when `reader` may have been shown a coordinator's words about `source`'s material, without a break until now.
-    pub(super) fn relay_since(&self, source: Slot, reader: Slot, material: Material, now: Timestamp) -> Option<Seq> {
-        self.since(source, reader, Need::Relay, material, now)
-    }
-
-    fn since(&self, source: Slot, reader: Slot, need: Need, material: Material, now: Timestamp) -> Option<Seq> {
-        let since = self.ok_since[source.index()][reader.index()][need as usize][material as usize];
-        (since != BROKEN && !self.participant(source).consent.is_expired(now)).then_some(since)
-    }
-
-    fn holds(&self, source: Slot, reader: Slot, need: Need, material: Material) -> bool {
-        let may = |least| self.permits(source, reader, material) >= least;
-        source != reader
-            && self.is_present(reader)
-            && match need {
-                Need::Relay => may(Sharing::Relay),
-                Need::Direct => !self.is_hidden(reader) && !self.is_hidden(source) && may(Sharing::Direct),
-            }
-    }
-
-    fn refresh(&mut self, source: Slot, reader: Slot, at: Seq) {
-        for need in [Need::Relay, Need::Direct] {
-            for material in Material::ALL {
-                let holds = self.holds(source, reader, need, material);
-                let since = &mut self.ok_since[source.index()][reader.index()][need as usize][material as usize];
-                match (holds, *since == BROKEN) {
-                    (true, true) => *since = at,
-                    (false, false) => *since = BROKEN,
-                    (true, false) | (false, true) => {}
-                }
-            }
-        }
-    }
-
-    fn refresh_source(&mut self, source: Slot, at: Seq) {
-        for reader in 0..self.participants.len() as u16 {
-            self.refresh(source, Slot(reader), at);
-        }
-    }
-
-    fn refresh_reader(&mut self, reader: Slot, at: Seq) {
-        for source in 0..self.participants.len() as u16 {
-            self.refresh(Slot(source), reader, at);
-        }
-    }
-
-    fn end_expired(&mut self, now: Timestamp) {
-        if self.next_due.is_none_or(|at| at > now) {
-            return;
-        }
-        for source in 0..self.participants.len() as u16 {
-            if self.participants[usize::from(source)].consent.is_expired(now) {
-                self.end_consent(Slot(source), &Scope::All, self.next);
-            }
-        }
-    }
-
-    fn end_consent(&mut self, source: Slot, scope: &Scope, at: Seq) {
-        let bound = match scope {
-            Scope::Named(name) => self.bind(source, name),
-            Scope::All | Scope::Material(_) | Scope::Audience(_) => None,
-            Scope::Message(message) => return self.fall_of(source, *message, Fall::Withdrawn),
-        };
-        self.end_openings(source, scope, bound);
-        let mut consent = std::mem::take(&mut self.participants[source.index()].consent);
-        consent.end(scope, |slot, audience| self.is_in(slot, audience), bound);
-        self.participants[source.index()].consent = consent;
-        self.find_next_due();
-        self.refresh_source(source, at);
-    }
-
     fn find_next_due(&mut self) {
         let expiries = self.participants.iter().filter_map(|participant| participant.consent.expires_at);
         self.next_due = expiries.chain(self.matters.due()).min();
-    }
-
-    /// Consent for a class covers a participant for as long as it stays in the class as it was.
-    fn uncover(&mut self, reader: Slot) {
-        for source in &mut self.participants {
-            source.consent.cells.iter_mut().flatten().for_each(|cell| cell.covered.remove(reader));
-        }
     }
 
     fn admit(&mut self, participant: Participant) -> Slot {
@@ -646,7 +522,13 @@ impl RoomState {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
                 self.matters.recall(*recall, slot);
                 self.end_consent(slot, scope, at);
-                Trace::Private(slot)
+                match scope {
+                    Scope::Message(message) => {
+                        let red = self.message(*message).filter(|&seq| self.is_red(seq));
+                        Trace::Told { by: slot, source: slot, message: red }
+                    }
+                    Scope::All | Scope::Material(_) | Scope::Audience(_) | Scope::Named(_) => Trace::Private(slot),
+                }
             }
             // The end itself came with the time of this entry, or of one before it (`end_expired`).
             Event::ConsentExpired { organisation } => match known(self, organisation) {
@@ -712,7 +594,8 @@ impl RoomState {
             }
             Event::TermsChanged { terms } => {
                 self.terms = terms.clone();
-                for source in 0..self.participants.len() as u16 {
+                // The coordinator has no consent that could lapse.
+                for source in 1..self.participants.len() as u16 {
                     self.end_consent(Slot(source), &Scope::All, at);
                 }
                 Trace::Everybody
@@ -767,85 +650,6 @@ impl RoomState {
                 self.status = Status::Open;
                 Trace::Everybody
             }
-        }
-    }
-
-    fn post(
-        &mut self,
-        source: Slot,
-        message: &Message,
-        entry: &Entry,
-        narrowed: Option<Arc<Narrowed>>,
-        relay: Option<Arc<Relay>>,
-    ) -> Trace {
-        if let Some(old) = message.supersedes {
-            self.fall_of(source, old, Fall::Superseded);
-        }
-        self.messages.insert(message.id, entry.seq);
-        self.relays.extend(relay.iter().map(|_| entry.seq));
-        Trace::Message(Posted {
-            id: message.id,
-            recorded_at: entry.recorded_at,
-            source,
-            material: message.material,
-            tlp: message.tlp,
-            coordinator_only: message.coordinator_only,
-            asks_for_acknowledgement: message.acknowledge_by.is_some(),
-            fallen: None,
-            narrowed,
-            relay,
-        })
-    }
-
-    /// Whom the message reaches at most: its own recipients, and, if it stands for another, those who could see that one.
-    fn narrowed(&self, source: Slot, message: &Message, entry: &Entry) -> Option<Arc<Narrowed>> {
-        if message.tlp == Tlp::Red {
-            let author = entry.author.clone();
-            return Some(Arc::new(Narrowed::Red { author, actors: message.red_actors.clone() }));
-        }
-        let recipients: Slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
-        let listed = |slot| message.recipients.is_empty() || recipients.contains(slot);
-        if let Some(old) = message.supersedes.and_then(|old| self.message(old)) {
-            let seen = |&slot: &Slot| self.reaches(slot, old, entry.recorded_at) && listed(slot);
-            let slots = (0..self.participants.len() as u16).map(Slot).filter(|&slot| slot != source).filter(seen);
-            return Some(Arc::new(Narrowed::Recipients(slots.collect())));
-        }
-        (!message.recipients.is_empty()).then(|| Arc::new(Narrowed::Recipients(recipients)))
-    }
-
-    /// The message at this place, but for its text.
-    pub(super) fn posted(&self, seq: Seq) -> Option<&Posted> {
-        match self.traces.get(usize::try_from(seq.0).ok()?)? {
-            Trace::Message(posted) => Some(posted),
-            Trace::Opened(_)
-            | Trace::About(_)
-            | Trace::Private(_)
-            | Trace::Told { .. }
-            | Trace::Both(..)
-            | Trace::CoordinatorOnly
-            | Trace::Nobody
-            | Trace::Everybody => None,
-        }
-    }
-
-    fn is_red(&self, seq: Seq) -> bool {
-        self.posted(seq).is_some_and(|posted| posted.tlp == Tlp::Red)
-    }
-
-    /// Why the message, or one that it is made from, is shown to nobody any more but its source and the coordinator.
-    pub(super) fn fallen(&self, posted: &Posted) -> Option<Fall> {
-        let mut parents = posted.relay.iter().flat_map(|relay| &relay.parents).filter_map(|&seq| self.posted(seq));
-        posted.fallen.or_else(|| parents.find_map(|parent| parent.fallen))
-    }
-
-    fn fall_of(&mut self, source: Slot, message: MessageId, why: Fall) {
-        let Some(seq) = self.message(message) else { return };
-        let index = usize::try_from(seq.0).unwrap_or(usize::MAX);
-        if let Some(Trace::Message(posted)) = self.traces.get_mut(index)
-            && posted.source == source
-        {
-            posted.fallen = posted.fallen.or(Some(why));
-            self.close_message(seq);
         }
     }
 }

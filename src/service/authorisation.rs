@@ -62,6 +62,8 @@ table! {
     AMEND_REPORT: "/samverkan.v1.IntakeService/AmendReport", RoomDecides, Writes;
     GET_REPORT: "/samverkan.v1.IntakeService/GetReport", RoomDecides, Reads;
 
+    RECORD_POLICE_REPORT: "/samverkan.v1.IntakeService/RecordPoliceReport", RoomDecides, Writes;
+
     OPEN_ROOM: "/samverkan.v1.RoomService/OpenRoom", Coordinator, Writes;
     GET_ROOM: "/samverkan.v1.RoomService/GetRoom", RoomDecides, Reads;
     LIST_ROOMS: "/samverkan.v1.RoomService/ListRooms", Admitted, Reads;
@@ -75,16 +77,41 @@ table! {
     LIST_PARTICIPANTS: "/samverkan.v1.RoomService/ListParticipants", RoomDecides, Reads;
     CLOSE_ROOM: "/samverkan.v1.RoomService/CloseRoom", RoomDecides, Writes;
     REOPEN_ROOM: "/samverkan.v1.RoomService/ReopenRoom", RoomDecides, Writes;
+    CHANGE_TERMS: "/samverkan.v1.RoomService/ChangeTerms", RoomDecides, Writes;
 
     POST_MESSAGE: "/samverkan.v1.MessageService/PostMessage", RoomDecides, Writes;
     POST_MESSAGES: "/samverkan.v1.MessageService/PostMessages", RoomDecides, Writes;
     SUBSCRIBE: "/samverkan.v1.MessageService/Subscribe", RoomDecides, Reads;
     LIST_MESSAGES: "/samverkan.v1.MessageService/ListMessages", RoomDecides, Reads;
+    RETRACT_MESSAGE: "/samverkan.v1.MessageService/RetractMessage", RoomDecides, Writes;
+    ACKNOWLEDGE_MESSAGE: "/samverkan.v1.MessageService/AcknowledgeMessage", RoomDecides, Writes;
+    GET_RECEIPTS: "/samverkan.v1.MessageService/GetReceipts", RoomDecides, Reads;
+    EXPLAIN_AUDIENCE: "/samverkan.v1.MessageService/ExplainAudience", RoomDecides, Reads;
 
     GET_CONSENT: "/samverkan.v1.ConsentService/GetConsent", RoomDecides, Reads;
     GIVE_CONSENT: "/samverkan.v1.ConsentService/GiveConsent", RoomDecides, Writes;
     WITHDRAW_CONSENT: "/samverkan.v1.ConsentService/WithdrawConsent", RoomDecides, Writes;
     PREVIEW_AUDIENCE: "/samverkan.v1.ConsentService/PreviewAudience", RoomDecides, Reads;
+    RELEASE_MESSAGES: "/samverkan.v1.ConsentService/ReleaseMessages", RoomDecides, Writes;
+    REVOKE_RELEASE: "/samverkan.v1.ConsentService/RevokeRelease", RoomDecides, Writes;
+    ASK_FOR_CONSENT: "/samverkan.v1.ConsentService/AskForConsent", RoomDecides, Writes;
+    ANSWER_ASK: "/samverkan.v1.ConsentService/AnswerAsk", RoomDecides, Writes;
+    SUGGEST_ASK: "/samverkan.v1.ConsentService/SuggestAsk", RoomDecides, Writes;
+    ANSWER_RECALL: "/samverkan.v1.ConsentService/AnswerRecall", RoomDecides, Writes;
+
+    PUBLISH_RELAY: "/samverkan.v1.RelayService/PublishRelay", RoomDecides, Writes;
+    APPROVE_RELAY: "/samverkan.v1.RelayService/ApproveRelay", RoomDecides, Writes;
+    REJECT_RELAY: "/samverkan.v1.RelayService/RejectRelay", RoomDecides, Writes;
+    PREVIEW_RELAY: "/samverkan.v1.RelayService/PreviewRelay", RoomDecides, Reads;
+
+    SEE_AS: "/samverkan.v1.CoordinationService/SeeAs", RoomDecides, Reads;
+    FORWARD_MESSAGES: "/samverkan.v1.CoordinationService/ForwardMessages", RoomDecides, Writes;
+    PROPOSE_LEGAL_DISCLOSURE: "/samverkan.v1.CoordinationService/ProposeLegalDisclosure", RoomDecides, Writes;
+    CONFIRM_LEGAL_DISCLOSURE: "/samverkan.v1.CoordinationService/ConfirmLegalDisclosure", RoomDecides, Writes;
+    PROPOSE_INTRODUCTION: "/samverkan.v1.CoordinationService/ProposeIntroduction", RoomDecides, Writes;
+    ANSWER_INTRODUCTION: "/samverkan.v1.CoordinationService/AnswerIntroduction", RoomDecides, Writes;
+    RECORD_CONNECTION: "/samverkan.v1.CoordinationService/RecordConnection", Coordinator, Writes;
+    LIST_CONNECTIONS: "/samverkan.v1.CoordinationService/ListConnections", Coordinator, Reads;
 
     REGISTER_ORGANISATION: "/samverkan.v1.OrganisationService/RegisterOrganisation", Coordinator, Writes;
     SUSPEND_ORGANISATION: "/samverkan.v1.OrganisationService/SuspendOrganisation", Coordinator, Writes;
@@ -159,8 +186,8 @@ where
             Ok(method) => method,
             Err(error) => {
                 let effect = row(path).map_or(Effect::Reads, |method| method.effect);
-                let actor = caller.map(|caller| caller.actor.to_string());
-                tracing::info!(actor, method = path, %error, "call denied");
+                let certificate = caller.map(|caller| caller.log_name());
+                tracing::info!(certificate, method = path, %error, "call denied");
                 return Box::pin(async move { Ok(error.status(effect).into_http()) });
             }
         };
@@ -171,9 +198,9 @@ where
                 Ok(response) => status::explain(response?, *method),
                 Err(panic) => CallError::internal(method.path, panicked(&*panic)).status(method.effect).into_http(),
             };
-            let (actor, elapsed) = (caller.map(|caller| caller.actor.to_string()), began.elapsed());
+            let (certificate, elapsed) = (caller.map(|caller| caller.log_name()), began.elapsed());
             tracing::debug!(
-                actor,
+                certificate,
                 method = method.path,
                 status = status::of_response(&response),
                 ?elapsed,
@@ -240,9 +267,12 @@ mod tests {
     }
 
     #[test]
-    fn the_register_and_opening_a_room_are_the_coordinators() {
+    fn the_register_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
-            let theirs = method.path.contains("OrganisationService") || method.path.ends_with("/OpenRoom");
+            let theirs = method.path.contains("OrganisationService")
+                || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
+                    .iter()
+                    .any(|name| method.path.ends_with(name));
             assert_eq!(method.who == Who::Coordinator, theirs, "{}", method.path);
         }
     }

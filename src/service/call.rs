@@ -8,10 +8,11 @@ use super::authorisation::{Method, Who};
 use super::page_token::List;
 use super::status::CallError;
 use super::{Edge, Shared};
-use crate::engine::{Engine, Receiver};
+use crate::engine::{Engine, Receiver, Written};
 use crate::identity::Caller;
 use crate::limits;
-use crate::room::ids::Actor;
+use crate::room::event::{Command, Request as Write};
+use crate::room::ids::{Actor, RoomId};
 use crate::room::refusal::Refusal;
 
 /// One call under way.
@@ -58,6 +59,16 @@ impl Call {
 
     pub(super) fn actor(&self) -> &Actor {
         &self.caller.actor
+    }
+
+    /// One write in a room.
+    pub(super) async fn write(&self, room: RoomId, id: Write, command: Command) -> Result<Written, CallError> {
+        Ok(self.engine().write(self.actor(), room, id, command).await?)
+    }
+
+    /// The event of a write that was stored is not the one that its command leads to.
+    pub(super) fn unexpected<T>(&self) -> Result<T, CallError> {
+        Err(CallError::internal(self.method.path, "the write was answered by another event"))
     }
 
     /// The caller as a reader whose deliveries are recorded.

@@ -3,9 +3,13 @@
 //! What depends on a room or a caller is not asked here: syntax comes first (error.proto), and tells nothing. Ids, enums, limits,
 //! duplicates, page sizes, which fields exclude each other. Leans on: `room` for its words, `limits`. Tested in `from_proto/tests.rs`.
 
+mod ask;
 mod consent;
+mod coordination;
 mod draft;
 mod fields;
+mod message;
+mod relay;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -13,7 +17,16 @@ mod words;
 
 use std::sync::Arc;
 
+pub(super) use self::ask::{
+    Asking, answer_ask, answer_recall, ask_for_consent, release_messages, revoke_release, suggest_ask,
+};
+pub(super) use self::coordination::{
+    Disclosing, answer_introduction, confirm_legal_disclosure, forward_messages, list_connections,
+    propose_introduction, propose_legal_disclosure, record_connection, see_as,
+};
 use self::fields::Fields;
+pub(super) use self::message::{acknowledge_message, explain_audience, get_receipts, retract_message};
+pub(super) use self::relay::{approve_relay, preview_relay, publish_relay, reject_relay};
 use super::authorisation::{self, Method};
 use super::status::CallError;
 use crate::api;
@@ -21,7 +34,7 @@ use crate::limits;
 use crate::room::chain;
 use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::event::{Draft, IntakeReport, Request};
-use crate::room::ids::{Index, InvitationId, OrganisationId, RequestId, RoomId};
+use crate::room::ids::{Index, InvitationId, OrganisationId, RequestId, RoomId, Timestamp};
 use crate::room::words::Role;
 
 /// A request that writes.
@@ -57,6 +70,25 @@ writes!(
     WithdrawConsentRequest,
     RegisterOrganisationRequest,
     SuspendOrganisationRequest,
+    ChangeTermsRequest,
+    RecordPoliceReportRequest,
+    RetractMessageRequest,
+    AcknowledgeMessageRequest,
+    ReleaseMessagesRequest,
+    RevokeReleaseRequest,
+    AskForConsentRequest,
+    AnswerAskRequest,
+    SuggestAskRequest,
+    AnswerRecallRequest,
+    PublishRelayRequest,
+    ApproveRelayRequest,
+    RejectRelayRequest,
+    ForwardMessagesRequest,
+    ProposeLegalDisclosureRequest,
+    ConfirmLegalDisclosureRequest,
+    ProposeIntroductionRequest,
+    AnswerIntroductionRequest,
+    RecordConnectionRequest,
 );
 
 /// Which write this is: its request id, taken out of the request, and the digest of method and what remains.
@@ -227,6 +259,24 @@ pub(super) fn reopen_room(mut request: api::ReopenRoomRequest) -> Result<(Reques
     fields.finish(|| Some((id?, room?)))
 }
 
+pub(super) fn change_terms(mut request: api::ChangeTermsRequest) -> Result<(Request, RoomId, Arc<str>), CallError> {
+    let mut fields = Fields::default();
+    let id = write(&mut fields, authorisation::CHANGE_TERMS, &mut request);
+    let room = fields.room(&request.room_id);
+    fields.text("terms", &request.terms, limits::TERMS_BYTES_MAX);
+    fields.finish(|| Some((id?, room?, request.terms.into())))
+}
+
+pub(super) fn record_police_report(
+    mut request: api::RecordPoliceReportRequest,
+) -> Result<(Request, RoomId, Arc<str>), CallError> {
+    let mut fields = Fields::default();
+    let id = write(&mut fields, authorisation::RECORD_POLICE_REPORT, &mut request);
+    let room = fields.room(&request.room_id);
+    fields.text("reference", &request.reference, limits::REASON_BYTES_MAX);
+    fields.finish(|| Some((id?, room?, request.reference.into())))
+}
+
 /// A message to post.
 pub(super) type Posting = (Request, RoomId, Draft);
 
@@ -279,14 +329,16 @@ pub(super) fn give_consent(mut request: api::GiveConsentRequest) -> Result<Givin
     fields.finish(|| Some((id?, room?, Arc::new(change?), request.expected_version)))
 }
 
-pub(super) fn withdraw_consent(
-    mut request: api::WithdrawConsentRequest,
-) -> Result<(Request, RoomId, Scope), CallError> {
+/// What is withdrawn, and by when receivers should answer that they have deleted it, if they should.
+pub(super) type Withdrawing = (Request, RoomId, Scope, Option<Timestamp>);
+
+pub(super) fn withdraw_consent(mut request: api::WithdrawConsentRequest) -> Result<Withdrawing, CallError> {
     let mut fields = Fields::default();
     let id = write(&mut fields, authorisation::WITHDRAW_CONSENT, &mut request);
     let room = fields.room(&request.room_id);
     let scope = consent::scope(&mut fields, request.scope.as_ref());
-    fields.finish(|| Some((id?, room?, scope?)))
+    let answer_by = request.recall_answer_by_time.and_then(|time| fields.time("recall_answer_by_time", time));
+    fields.finish(|| Some((id?, room?, scope?, answer_by)))
 }
 
 pub(super) fn preview_audience(request: api::PreviewAudienceRequest) -> Result<(RoomId, Draft), CallError> {

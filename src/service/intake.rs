@@ -35,6 +35,13 @@ impl IntakeService for Edge {
     ) -> Result<Response<api::GetReportResponse>, Status> {
         self.unary(authorisation::GET_REPORT, request, get_report).await
     }
+
+    async fn record_police_report(
+        &self,
+        request: Request<api::RecordPoliceReportRequest>,
+    ) -> Result<Response<api::RecordPoliceReportResponse>, Status> {
+        self.unary(authorisation::RECORD_POLICE_REPORT, request, record_police_report).await
+    }
 }
 
 async fn report_incident(
@@ -76,4 +83,13 @@ async fn get_report(call: Call, request: api::GetReportRequest) -> Result<api::G
         next_page_token: call.next_page(&filter, more, last.as_deref()),
         versions,
     })
+}
+
+async fn record_police_report(
+    call: Call,
+    request: api::RecordPoliceReportRequest,
+) -> Result<api::RecordPoliceReportResponse, CallError> {
+    let (id, room, reference) = from_proto::record_police_report(request)?;
+    let written = call.write(room, id, Command::RecordPoliceReport { reference }).await?;
+    Ok(api::RecordPoliceReportResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
 }

@@ -16,6 +16,7 @@ use super::subscription::Subscribed;
 use super::{Edge, authorisation, from_proto, to_proto};
 use crate::api::{self, message_service_server::MessageService};
 use crate::limits;
+use crate::room::disclose::{self, Reader};
 use crate::room::event::{Command, Event};
 use crate::room::ids::{Index, MessageId};
 
@@ -55,6 +56,34 @@ impl MessageService for Edge {
     ) -> Result<Response<api::ListMessagesResponse>, Status> {
         self.unary(authorisation::LIST_MESSAGES, request, list_messages).await
     }
+
+    async fn retract_message(
+        &self,
+        request: Request<api::RetractMessageRequest>,
+    ) -> Result<Response<api::RetractMessageResponse>, Status> {
+        self.unary(authorisation::RETRACT_MESSAGE, request, retract_message).await
+    }
+
+    async fn acknowledge_message(
+        &self,
+        request: Request<api::AcknowledgeMessageRequest>,
+    ) -> Result<Response<api::AcknowledgeMessageResponse>, Status> {
+        self.unary(authorisation::ACKNOWLEDGE_MESSAGE, request, acknowledge_message).await
+    }
+
+    async fn get_receipts(
+        &self,
+        request: Request<api::GetReceiptsRequest>,
+    ) -> Result<Response<api::GetReceiptsResponse>, Status> {
+        self.unary(authorisation::GET_RECEIPTS, request, get_receipts).await
+    }
+
+    async fn explain_audience(
+        &self,
+        request: Request<api::ExplainAudienceRequest>,
+    ) -> Result<Response<api::ExplainAudienceResponse>, Status> {
+        self.unary(authorisation::EXPLAIN_AUDIENCE, request, explain_audience).await
+    }
 }
 
 /// Something that answers until it has no more to say.
@@ -89,10 +118,8 @@ fn answers<S: Source>(source: S) -> Answers<S::Answer> {
 async fn post_message(call: Call, request: api::PostMessageRequest) -> Result<api::PostMessageResponse, CallError> {
     let (id, room, draft) = from_proto::post_message(request)?;
     let command = Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) };
-    let written = call.engine().write(call.actor(), room, id, command).await?;
-    let Event::MessagePosted { message, .. } = &written.event else {
-        return Err(CallError::internal(call.method.path, "the write was answered by another event"));
-    };
+    let written = call.write(room, id, command).await?;
+    let Event::MessagePosted { message, .. } = &written.event else { return call.unexpected() };
     Ok(api::PostMessageResponse {
         message_id: message.id.to_string(),
         recorded_time: Some(to_proto::time(written.recorded_at)),
@@ -121,4 +148,50 @@ async fn list_messages(call: Call, request: api::ListMessagesRequest) -> Result<
         first_index: page.first.0,
         deliveries: to_proto::deliveries(&page, &call.engine().directory()),
     })
+}
+
+async fn retract_message(
+    call: Call,
+    request: api::RetractMessageRequest,
+) -> Result<api::RetractMessageResponse, CallError> {
+    let (id, room, message, reason) = from_proto::retract_message(request)?;
+    let written = call.write(room, id, Command::Retract { message, reason }).await?;
+    Ok(api::RetractMessageResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
+}
+
+async fn acknowledge_message(
+    call: Call,
+    request: api::AcknowledgeMessageRequest,
+) -> Result<api::AcknowledgeMessageResponse, CallError> {
+    let (id, room, message) = from_proto::acknowledge_message(request)?;
+    let written = call.write(room, id, Command::Acknowledge { message }).await?;
+    Ok(api::AcknowledgeMessageResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
+}
+
+async fn get_receipts(call: Call, request: api::GetReceiptsRequest) -> Result<api::GetReceiptsResponse, CallError> {
+    let (room, message, size) = from_proto::get_receipts(&request)?;
+    let filter = format!("{room}/{message}");
+    let after: Option<Uuid> = call.page_after(&filter, &request.page_token)?;
+    let caller = call.actor().clone();
+    let question = move |state: &_, mailboxes: &_, now| {
+        disclose::receipts(state, mailboxes, Reader::new(state, &caller)?, message, now)
+    };
+    let receipts = call.engine().ask_records(room, question).await?;
+    let (page, last) = to_proto::receipts(&receipts, &call.engine().directory(), after, size);
+    let next_page_token = call.next_page(&filter, last.is_some(), last.as_deref());
+    Ok(api::GetReceiptsResponse { next_page_token, ..page })
+}
+
+async fn explain_audience(
+    call: Call,
+    request: api::ExplainAudienceRequest,
+) -> Result<api::ExplainAudienceResponse, CallError> {
+    let (room, message, participant) = from_proto::explain_audience(&request)?;
+    let caller = call.actor().clone();
+    let question =
+        move |state: &_, now| disclose::explain(state, Reader::new(state, &caller)?, message, &participant, now);
+    let explained = call.engine().ask(room, question).await?;
+    let api::PreviewedParticipant { participant, receives, reason, text } =
+        to_proto::previewed(&explained, &call.engine().directory());
+    Ok(api::ExplainAudienceResponse { participant, sees: receives, reason, text })
 }

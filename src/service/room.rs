@@ -7,9 +7,9 @@ use super::call::Call;
 use super::status::CallError;
 use super::{Edge, authorisation, from_proto, to_proto};
 use crate::api::{self, room_service_server::RoomService};
-use crate::engine::{Opening, Written};
+use crate::engine::Opening;
 use crate::room::disclose::{self, Reader};
-use crate::room::event::{Command, Event, Request as Write};
+use crate::room::event::{Command, Event};
 use crate::room::ids::{InvitationId, ParticipantId, RoomId};
 use crate::room::refusal::Refusal;
 
@@ -86,18 +86,13 @@ impl RoomService for Edge {
     async fn reopen_room(&self, request: Request<api::ReopenRoomRequest>) -> Answer<api::ReopenRoomResponse> {
         self.unary(authorisation::REOPEN_ROOM, request, reopen_room).await
     }
+
+    async fn change_terms(&self, request: Request<api::ChangeTermsRequest>) -> Answer<api::ChangeTermsResponse> {
+        self.unary(authorisation::CHANGE_TERMS, request, change_terms).await
+    }
 }
 
 impl Call {
-    async fn write(&self, room: RoomId, id: Write, command: Command) -> Result<Written, CallError> {
-        Ok(self.engine().write(self.actor(), room, id, command).await?)
-    }
-
-    /// The event of a write that was stored is not the one that its command leads to.
-    fn unexpected<T>(&self) -> Result<T, CallError> {
-        Err(CallError::internal(self.method.path, "the write was answered by another event"))
-    }
-
     /// The room that an invitation leads to, also after it was answered.
     fn invited_to(&self, invitation: InvitationId) -> Result<RoomId, CallError> {
         let room = self.engine().room_of_invitation(&self.actor().organisation, invitation);
@@ -241,4 +236,10 @@ async fn reopen_room(call: Call, request: api::ReopenRoomRequest) -> Result<api:
     let (id, room) = from_proto::reopen_room(request)?;
     let written = call.write(room, id, Command::Reopen).await?;
     Ok(api::ReopenRoomResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
+}
+
+async fn change_terms(call: Call, request: api::ChangeTermsRequest) -> Result<api::ChangeTermsResponse, CallError> {
+    let (id, room, terms) = from_proto::change_terms(request)?;
+    let written = call.write(room, id, Command::ChangeTerms { terms }).await?;
+    Ok(api::ChangeTermsResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
 }

@@ -75,6 +75,16 @@ impl CallError {
         }
     }
 
+    /// The domain knows a field by its own name; the request has it under another.
+    pub(super) fn naming(self, domain: &str, request: &str) -> Self {
+        match self {
+            Self::Failed(Failure::Refused(Refusal::Invalid { field, rule })) if field == domain => {
+                Self::invalid(request, rule)
+            }
+            other => other,
+        }
+    }
+
     /// As the status of a call.
     pub(super) fn status(&self, effect: Effect) -> Status {
         let Answer { code, reason, text, violations, outcome, retry } = self.answer();
@@ -250,9 +260,9 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::RoomOpen => (Code::FailedPrecondition, ErrorReason::RoomNotClosed),
         Refusal::RecipientNotVisible => {
             // Which of them it is stays untold: the answer must not depend on who else is where.
-            let description = "recipients, and the organisations of red_actors, must be participants that are shown to you \
-                               (ListParticipants); at least one is not";
-            let violation = Violation { field: "draft".to_owned(), description: description.to_owned() };
+            let description = "whoever is named, and the organisations of red_actors, must be participants that are shown to \
+                               you (ListParticipants); at least one is not";
+            let violation = Violation { field: "request".to_owned(), description: description.to_owned() };
             return Answer {
                 violations: vec![violation],
                 ..Answer::new(Code::FailedPrecondition, ErrorReason::RecipientNotVisible, text)
@@ -281,6 +291,28 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         }
         Refusal::AlreadyRegistered => (Code::AlreadyExists, ErrorReason::OrganisationExists),
         Refusal::LimitReached { what: _, max: _ } => (Code::ResourceExhausted, ErrorReason::LimitReached),
+        Refusal::EditWidens { field } => {
+            let description = "may only keep or narrow what the superseded message allowed";
+            let violation = Violation { field: (*field).to_owned(), description: description.to_owned() };
+            return Answer {
+                violations: vec![violation],
+                ..Answer::new(Code::FailedPrecondition, ErrorReason::EditWidens, text)
+            };
+        }
+        Refusal::MessageFallen => (Code::FailedPrecondition, ErrorReason::MessageWithdrawn),
+        Refusal::NamedNo => (Code::FailedPrecondition, ErrorReason::NamedNo),
+        Refusal::ReleaseNotFound => (Code::NotFound, ErrorReason::ReleaseNotFound),
+        Refusal::AskNotFound => (Code::NotFound, ErrorReason::AskNotFound),
+        Refusal::AskClosed => (Code::FailedPrecondition, ErrorReason::AskClosed),
+        Refusal::RecallNotFound => (Code::NotFound, ErrorReason::RecallNotFound),
+        Refusal::RelayNotPermitted { participant: _ } => (Code::FailedPrecondition, ErrorReason::RelayNotPermitted),
+        Refusal::TextChanged => (Code::Aborted, ErrorReason::TextChanged),
+        Refusal::AcknowledgementNotAsked => (Code::FailedPrecondition, ErrorReason::AcknowledgementNotAsked),
+        Refusal::AlreadyAcknowledged => (Code::AlreadyExists, ErrorReason::AlreadyAcknowledged),
+        Refusal::PoliceForwardingNotAllowed => (Code::FailedPrecondition, ErrorReason::PoliceForwardingNotAllowed),
+        Refusal::SecondPersonRequired => (Code::PermissionDenied, ErrorReason::SecondPersonRequired),
+        Refusal::DisclosureNotFound => (Code::NotFound, ErrorReason::DisclosureNotFound),
+        Refusal::IntroductionNotFound => (Code::NotFound, ErrorReason::IntroductionNotFound),
     };
     Answer::new(code, reason, text)
 }
@@ -319,6 +351,7 @@ pub(super) fn of_response(response: &Response<Body>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::ids::ParticipantId;
 
     fn refusals() -> Vec<Refusal> {
         vec![
@@ -346,6 +379,21 @@ mod tests {
             Refusal::RequestIdReused,
             Refusal::AlreadyRegistered,
             Refusal::LimitReached { what: "participants", max: 1024 },
+            Refusal::EditWidens { field: "draft.tlp" },
+            Refusal::MessageFallen,
+            Refusal::NamedNo,
+            Refusal::ReleaseNotFound,
+            Refusal::AskNotFound,
+            Refusal::AskClosed,
+            Refusal::RecallNotFound,
+            Refusal::RelayNotPermitted { participant: ParticipantId::from_bytes([1; 16]) },
+            Refusal::TextChanged,
+            Refusal::AcknowledgementNotAsked,
+            Refusal::AlreadyAcknowledged,
+            Refusal::PoliceForwardingNotAllowed,
+            Refusal::SecondPersonRequired,
+            Refusal::DisclosureNotFound,
+            Refusal::IntroductionNotFound,
         ]
     }
 
@@ -463,7 +511,9 @@ mod tests {
             "report.sharing_consent.expire_time: must lie in the future"
         );
         let other = CallError::from(Refusal::Invalid { field: "role", rule: "must not be coordinator" });
-        assert_eq!(other.within("change").to_string(), "role: must not be coordinator");
+        assert_eq!(other.clone().within("change").to_string(), "role: must not be coordinator");
+        assert_eq!(other.clone().naming("to", "receiver").to_string(), "role: must not be coordinator");
+        assert_eq!(other.naming("role", "part").to_string(), "part: must not be coordinator");
     }
 
     #[test]

@@ -4,8 +4,12 @@
 //! else of a room, so that what was not disclosed can't be shown (R5). Wherever an organisation is shown by its id, its display name
 //! stands beside it. Leans on: `room::disclose`, `room::directory`, `engine`.
 
+mod happened;
+mod records;
 mod words;
 
+use self::happened::content;
+pub(super) use self::records::{connection, receipts, seen_as};
 use self::words::{
     answer, assessment, audience, audience_reason, material, police, reason_text, role, sharing, status, tlp,
 };
@@ -13,11 +17,11 @@ use self::words::{
 use crate::api;
 use crate::engine::{Batch, Delivery};
 use crate::limits;
-use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
+use crate::room::consent::{ConsentChange, ExpiryChange, Name};
 use crate::room::directory::{Directory, Organisation};
 use crate::room::disclose::{
     Disclosed, Previewed, Shown, ShownConsent, ShownInvitation, ShownListing, ShownMessage, ShownParticipant,
-    ShownRoom, What,
+    ShownRelay, ShownRoom,
 };
 use crate::room::event::IntakeReport;
 use crate::room::ids::{Index, OrganisationId, RoomId, Timestamp};
@@ -292,64 +296,15 @@ fn delivery(delivery: &Delivery, directory: &Directory) -> api::Delivery {
         Delivery::Withdrawn => {
             api::Delivery { recorded_time: None, content: Some(Content::Withdrawn(api::Withdrawn {})) }
         }
-        Delivery::Notice(Notice { ranges }) => {
+        Delivery::Notice(Notice { ranges, recall }) => {
             let range = |&(Index(first_index), Index(last_index)): &_| api::IndexRange { first_index, last_index };
-            let notice = api::WithdrawalNotice { ranges: ranges.iter().map(range).collect() };
+            let notice = api::WithdrawalNotice {
+                ranges: ranges.iter().map(range).collect(),
+                recall_id: recall.map_or(String::new(), |recall| recall.id.to_string()),
+                answer_by_time: recall.map(|recall| time(recall.answer_by)),
+            };
             api::Delivery { recorded_time: None, content: Some(Content::WithdrawalNotice(notice)) }
         }
-    }
-}
-
-fn content(what: &What, directory: &Directory) -> api::delivery::Content {
-    use api::delivery::Content;
-    let who = |shown: &ShownParticipant| Some(of_participant(shown, directory));
-    match what {
-        What::Message(shown) => Content::Message(message(shown, directory)),
-        What::RoomOpened(title) => Content::RoomOpened(api::RoomOpened { title: title.to_string() }),
-        What::Joined(shown) => Content::ParticipantJoined(api::ParticipantJoined { participant: who(shown) }),
-        What::Left(shown) => Content::ParticipantLeft(api::ParticipantLeft { participant: who(shown) }),
-        What::Removed { participant, reason } => Content::ParticipantRemoved(api::ParticipantRemoved {
-            participant: who(participant),
-            reason: reason.to_string(),
-        }),
-        What::Identified(shown) => {
-            Content::ParticipantIdentified(api::ParticipantIdentified { participant: who(shown) })
-        }
-        What::RoleChanged(shown) => {
-            Content::RoleChanged(api::RoleChanged { participant: who(shown), role: role(shown.role).into() })
-        }
-        What::Invited { invitation, organisation, role: part } => Content::InvitationSent(api::InvitationSent {
-            invitation_id: invitation.to_string(),
-            organisation_id: organisation.to_string(),
-            role: role(*part).into(),
-        }),
-        What::Declined { invitation, organisation } => Content::InvitationDeclined(api::InvitationDeclined {
-            invitation_id: invitation.to_string(),
-            organisation_id: organisation.to_string(),
-        }),
-        What::ConsentGiven { participant, change } => Content::ConsentGiven(api::ConsentGiven {
-            participant: who(participant),
-            change: Some(consent_change(change)),
-        }),
-        What::ConsentWithdrawn { participant, scope } => {
-            use api::consent_withdrawn::Scope as Withdrawn;
-            let scope = match scope {
-                Scope::All => Withdrawn::All(true),
-                Scope::Material(what) => Withdrawn::Material(material(*what).into()),
-                Scope::Audience(whom) => Withdrawn::Audience(audience(*whom).into()),
-                Scope::Named(name) => Withdrawn::Name(of_name(name)),
-            };
-            Content::ConsentWithdrawn(api::ConsentWithdrawn { participant: who(participant), scope: Some(scope) })
-        }
-        What::ConsentExpired(shown) => Content::ConsentExpired(api::ConsentExpired { participant: who(shown) }),
-        What::ReportFiled { participant, amended: false } => {
-            Content::ReportFiled(api::ReportFiled { participant: who(participant) })
-        }
-        What::ReportFiled { participant, amended: true } => {
-            Content::ReportAmended(api::ReportAmended { participant: who(participant) })
-        }
-        What::RoomClosed => Content::RoomClosed(api::RoomClosed {}),
-        What::RoomReopened => Content::RoomReopened(api::RoomReopened {}),
     }
 }
 
@@ -365,6 +320,9 @@ fn message(shown: &ShownMessage, directory: &Directory) -> api::Message {
         occurred_at,
         coordinator_only,
         recipients,
+        supersedes,
+        acknowledge_by,
+        relay: made_of,
     } = shown;
     api::Message {
         message_id: id.to_string(),
@@ -377,7 +335,23 @@ fn message(shown: &ShownMessage, directory: &Directory) -> api::Message {
         coordinator_only: *coordinator_only,
         recipients: recipients.iter().map(ToString::to_string).collect(),
         actor: actor.as_ref().map_or(String::new(), ToString::to_string),
+        supersedes: supersedes.map_or(String::new(), |old| old.to_string()),
+        acknowledge_by_time: acknowledge_by.map(time),
+        relay: made_of.as_ref().map(|made_of| relay(made_of, directory)),
     }
+}
+
+fn relay(shown: &ShownRelay, directory: &Directory) -> api::RelayInfo {
+    let ShownRelay { parents, to, unapproved } = shown;
+    api::RelayInfo {
+        parent_message_ids: parents.iter().map(ToString::to_string).collect(),
+        receivers: participants(to, directory),
+        awaiting_approval: participants(unapproved, directory),
+    }
+}
+
+fn participants(shown: &[ShownParticipant], directory: &Directory) -> Vec<api::Participant> {
+    shown.iter().map(|one| of_participant(one, directory)).collect()
 }
 
 #[cfg(test)]

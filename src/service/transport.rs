@@ -29,8 +29,9 @@ use super::Edge;
 use super::authorisation::{Effect, Gate};
 use super::status::CallError;
 use crate::api::{
-    self, consent_service_server::ConsentServiceServer, intake_service_server::IntakeServiceServer,
-    message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
+    self, consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
+    intake_service_server::IntakeServiceServer, message_service_server::MessageServiceServer,
+    organisation_service_server::OrganisationServiceServer, relay_service_server::RelayServiceServer,
     room_service_server::RoomServiceServer,
 };
 use crate::identity::{Accepted, Caller, GuardedIo};
@@ -83,12 +84,14 @@ impl Serving {
 }
 
 /// Services with a health of their own; the empty name is the whole server.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     "",
     "samverkan.v1.IntakeService",
     "samverkan.v1.RoomService",
     "samverkan.v1.MessageService",
     "samverkan.v1.ConsentService",
+    "samverkan.v1.RelayService",
+    "samverkan.v1.CoordinationService",
     "samverkan.v1.OrganisationService",
 ];
 
@@ -143,6 +146,8 @@ impl Services {
         serve!(RoomServiceServer::new(edge.clone()));
         serve!(MessageServiceServer::new(edge.clone()));
         serve!(ConsentServiceServer::new(edge.clone()));
+        serve!(RelayServiceServer::new(edge.clone()));
+        serve!(CoordinationServiceServer::new(edge.clone()));
         serve!(OrganisationServiceServer::new(edge.clone()));
         serve!(health.service);
         serve!(described().build_v1().map_err(io::Error::other)?);

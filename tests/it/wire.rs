@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod canaries;
+mod consent_in_full;
 mod rooms;
 mod server;
 mod streams;

@@ -64,7 +64,7 @@ pub(super) fn forward(
     let places = others(state, me, caller, messages, now)?;
     let authority = state.resolve(me, to).ok_or(Refusal::RecipientNotVisible)?;
     if state.participant(authority).role != Role::Authority {
-        return Err(Refusal::Invalid { field: "to", rule: "must be a participant with the role authority" });
+        return Err(Refusal::Invalid { field: "authority", rule: "must be a participant with the role authority" });
     }
     for posted in places.iter().filter_map(|&seq| state.posted(seq)) {
         if posted.fallen.is_some() {
@@ -108,10 +108,13 @@ pub(super) fn legal_duty(
     let receiver = state.resolve(me, to).ok_or(Refusal::RecipientNotVisible)?;
     let of_receiver = |seq: &Seq| state.posted(*seq).is_some_and(|posted| posted.source == receiver);
     if RoomState::is_coordinator(receiver) || places.iter().any(of_receiver) {
-        return Err(Refusal::Invalid { field: "to", rule: "must be neither the coordinator nor a source of the messages" });
+        return Err(Refusal::Invalid {
+            field: "receiver",
+            rule: "must be neither the coordinator nor a source of the messages",
+        });
     }
     if suppress_until.is_some_and(|until| until <= now) {
-        return Err(Refusal::Invalid { field: "suppress_notice_until_time", rule: "must lie in the future" });
+        return Err(Refusal::Invalid { field: "suppress_until_time", rule: "must lie in the future" });
     }
     if state.matters.proposed.len() >= limits::MATTERS_MAX {
         return Err(Refusal::LimitReached { what: "proposed legal disclosures in one room", max: limits::MATTERS_MAX });

@@ -17,7 +17,10 @@ pub(super) fn propose(
     let [(a_id, a_name, a_words), (b_id, b_name, b_words)] = sides;
     let (a, b) = (find(&a_name)?, find(&b_name)?);
     if a == b || RoomState::is_coordinator(a) || RoomState::is_coordinator(b) {
-        return Err(Refusal::Invalid { field: "sides", rule: "must be two different participants, not the coordinator" });
+        return Err(Refusal::Invalid {
+            field: "sides",
+            rule: "must be two different participants, not the coordinator",
+        });
     }
     if state.matters.introductions.len() >= limits::MATTERS_MAX {
         return Err(Refusal::LimitReached { what: "introductions in one room", max: limits::MATTERS_MAX });
@@ -44,7 +47,10 @@ pub(super) fn answer(
         open(state)?;
         person(caller)?;
         if contact.is_empty() {
-            return Err(Refusal::Invalid { field: "contact", rule: "is required to agree: how the other reaches you" });
+            return Err(Refusal::Invalid {
+                field: "accepted.contact",
+                rule: "is required to agree: how the other reaches you",
+            });
         }
     }
     let organisation = caller.organisation.clone();

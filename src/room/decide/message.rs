@@ -82,8 +82,8 @@ pub(in crate::room) fn resolve_draft(
         acknowledge_by: *acknowledge_by,
     };
     if let Some(old) = supersedes {
-        let (seq, old) = standing(state, me, author, *old, now)?;
-        may_supersede(state, me, seq, old, &message, now)?;
+        let (_, old) = standing(state, me, author, *old, now)?;
+        may_supersede(state, me, old, &message)?;
     }
     Ok(message)
 }
@@ -135,14 +135,8 @@ pub(super) fn standing<'s>(
     if posted.fallen.is_some() { Err(Refusal::MessageFallen) } else { Ok((seq, posted)) }
 }
 
-fn may_supersede(
-    state: &RoomState,
-    me: Slot,
-    seq: Seq,
-    old: &Posted,
-    new: &Message,
-    now: Timestamp,
-) -> Result<(), Refusal> {
+/// Whoever could not see the old one will not see the new one either: the state sees to that.
+fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Result<(), Refusal> {
     let widens = |field| Err(Refusal::EditWidens { field });
     if new.material != old.material {
         return widens("draft.material");
@@ -154,22 +148,21 @@ fn may_supersede(
         return widens("draft.coordinator_only");
     }
     let listed = |organisation: &OrganisationId| state.slot(organisation);
-    match old.narrowed.as_deref() {
-        Some(Narrowed::Recipients(before)) => {
-            let is_new = |slot: Slot| !before.contains(slot) && slot != me && !RoomState::is_coordinator(slot);
-            if new.recipients.iter().filter_map(listed).any(is_new) {
-                return widens("draft.recipients");
-            }
+    if let Some(before) = &old.recipients {
+        let is_new = |slot: Slot| !before.contains(slot) && slot != me && !RoomState::is_coordinator(slot);
+        // None would be all. A message to the coordinator only, or to named persons, lists none.
+        let to_all = new.recipients.is_empty() && !new.coordinator_only && new.tlp != Tlp::Red;
+        if to_all || new.recipients.iter().filter_map(listed).any(is_new) {
+            return widens("draft.recipients");
         }
-        Some(Narrowed::Red { actors, .. }) => {
-            if new.red_actors.iter().any(|actor| !actors.contains(actor)) {
-                return widens("draft.red_actors");
-            }
-        }
-        None => {}
     }
-    let could_not = |actor: &Actor| listed(&actor.organisation).is_none_or(|slot| !state.reaches(slot, seq, now));
-    if new.red_actors.iter().any(could_not) { widens("draft.red_actors") } else { Ok(()) }
+    match old.narrowed.as_deref() {
+        Some(Narrowed::Red { actors, .. }) if new.red_actors.iter().any(|actor| !actors.contains(actor)) => {
+            return widens("draft.red_actors");
+        }
+        Some(Narrowed::Red { .. } | Narrowed::Recipients(_)) | None => {}
+    }
+    Ok(())
 }
 
 /// Takes a message, or a relay, back as void.

@@ -20,6 +20,8 @@ pub enum AudienceReason {
     Coordinator,
     /// It is the sender's own organisation.
     Author,
+    /// It is the only source of this relay.
+    Source,
     /// It comes from the coordinator.
     FromCoordinator,
     /// The class allows it.
@@ -218,6 +220,13 @@ pub(super) fn of_message(
     if RoomState::is_coordinator(other) && !(is_red && fallen.is_some()) {
         return (true, AudienceReason::Coordinator);
     }
+    if let Some(relay) = posted.relay.as_deref()
+        && relay.only_source() == Some(other)
+        && relay.told.contains(other)
+        && state.participant(other).present_since.is_some_and(|since| since <= seq)
+    {
+        return (true, AudienceReason::Source);
+    }
     if state.by_rule(other, seq, posted, now) {
         return (true, by_rule(state, other, posted));
     }
@@ -269,7 +278,8 @@ fn why_not(
         None => {}
     }
     let o = state.participant(other);
-    let came_later = o.present_since.is_none_or(|since| since > seq) || o.visible_since.is_some_and(|since| since > seq);
+    let came_later =
+        o.present_since.is_none_or(|since| since > seq) || o.visible_since.is_some_and(|since| since > seq);
     if let Some(relay) = &posted.relay {
         return why_not_relayed(state, other, relay, posted.tlp, came_later, now);
     }

@@ -97,7 +97,9 @@ impl RoomState {
         if !self.openings.contains(&opening) {
             return false;
         }
-        let (Some(opened), Some(posted)) = (self.opened(opening.by), self.posted(opening.message)) else { return false };
+        let (Some(opened), Some(posted)) = (self.opened(opening.by), self.posted(opening.message)) else {
+            return false;
+        };
         opened.ground.is_legal_duty()
             || self.fallen(posted).is_none() && !self.participant(opened.source).consent.is_expired(now)
     }
@@ -125,7 +127,9 @@ impl RoomState {
         let Some(posted) = self.posted(opening.message) else { return Vec::new() };
         let Posted { material, relay, .. } = posted;
         match relay {
-            Some(relay) => relay.sources.iter().filter(|(of, _)| *of == source).map(|(_, material)| *material).collect(),
+            Some(relay) => {
+                relay.sources.iter().filter(|(of, _)| *of == source).map(|(_, material)| *material).collect()
+            }
             None => vec![*material],
         }
     }
@@ -171,14 +175,16 @@ impl RoomState {
         let may_forward = self.participant(source).consent.police == PoliceAnswer::CoordinatorMayForward;
         for &(opening, material, permitted) in before {
             let reader = opening.reader;
-            let no_by_class = change.cells.iter().any(|&(m, audience, sharing)| {
-                m == material && sharing == Sharing::No && self.is_in(reader, audience)
-            });
+            let no_by_class = change
+                .cells
+                .iter()
+                .any(|&(m, audience, sharing)| m == material && sharing == Sharing::No && self.is_in(reader, audience));
             let no_by_name = change.named.iter().any(|(name, m, sharing)| {
                 *m == material && *sharing == Sharing::No && self.bind(source, name) == Some(reader)
             });
             let forwarding = self.opened(opening.by).is_some_and(|opened| opened.ground == OpenedBy::Forwarding);
-            let narrowed = self.permits(source, reader, material) < permitted;
+            // Not answered is enforced as no.
+            let narrowed = self.permits(source, reader, material).max(Sharing::No) < permitted.max(Sharing::No);
             if narrowed || no_by_class || no_by_name || forwarding && !may_forward {
                 self.openings.remove(&opening);
             }

@@ -7,6 +7,7 @@ use super::words;
 use crate::api;
 use crate::limits;
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
+use crate::room::ids::MessageId;
 use crate::room::words::{Answer, Audience, Material, PoliceAnswer, Sharing};
 
 /// A change of consent that stands in the field `at`.
@@ -111,12 +112,12 @@ pub(super) fn scope(fields: &mut Fields, scope: Option<&api::withdraw_consent_re
     use api::withdraw_consent_request::Scope as Asked;
     match scope {
         None => {
-            fields.wrong("scope", "must be set: all, material, audience or name");
+            fields.wrong("scope", "must be set: all, material, audience, name or message_id");
             None
         }
         Some(Asked::All(true)) => Some(Scope::All),
         Some(Asked::All(false)) => {
-            fields.wrong("all", "must be true; to withdraw less, set material, audience or name");
+            fields.wrong("all", "must be true; to withdraw less, set material, audience, name or message_id");
             None
         }
         Some(Asked::Material(number)) => {
@@ -126,6 +127,7 @@ pub(super) fn scope(fields: &mut Fields, scope: Option<&api::withdraw_consent_re
             fields.word(|| "audience".to_owned(), *number, words::audience).map(Scope::Audience)
         }
         Some(Asked::Name(name)) => fields.name(|| "name".to_owned(), name).map(Scope::Named),
+        Some(Asked::MessageId(id)) => fields.uuid("message_id", id).map(MessageId).map(Scope::Message),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A message before it is posted, as requests have it.
+//! A message before it is posted, and a relay before it is published, as requests have them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,31 +7,31 @@ use super::fields::Fields;
 use super::words;
 use crate::api;
 use crate::limits;
-use crate::room::event::Draft;
-use crate::room::ids::{ActorKind, MessageId};
+use crate::room::event::{Draft, RelayDraft};
+use crate::room::ids::ActorKind;
 use crate::room::words::Tlp;
 
 /// The draft of a request, which is required.
 pub(super) fn draft(fields: &mut Fields, draft: Option<api::MessageDraft>) -> Option<Draft> {
-    let api::MessageDraft { material, tlp, text, recipients, coordinator_only, in_reply_to, occurred_time, red_actors } =
-        fields.required("draft", draft)?;
+    let api::MessageDraft {
+        material,
+        tlp,
+        text,
+        recipients,
+        coordinator_only,
+        in_reply_to,
+        occurred_time,
+        red_actors,
+        supersedes,
+        acknowledge_by_time,
+    } = fields.required("draft", draft)?;
     let material = fields.word(|| "draft.material".to_owned(), material, words::material);
     let tlp = fields.word(|| "draft.tlp".to_owned(), tlp, words::tlp);
     fields.text("draft.text", &text, limits::TEXT_BYTES_MAX);
     if let Some(tlp) = tlp {
         narrowing(fields, tlp, coordinator_only, !recipients.is_empty(), !red_actors.is_empty());
     }
-    let names =
-        if fields.at_most("draft.recipients", &recipients, limits::RECIPIENTS_MAX) { recipients } else { vec![] };
-    let mut seen = BTreeSet::new();
-    let mut recipients = Vec::with_capacity(names.len());
-    for (i, text) in names.iter().enumerate() {
-        let at = || format!("draft.recipients[{i}]");
-        if let Some(name) = fields.name(at, text) {
-            fields.once(&mut seen, name.clone(), at);
-            recipients.push(name);
-        }
-    }
+    let recipients = fields.names("draft.recipients", &recipients);
     let names =
         if fields.at_most("draft.red_actors", &red_actors, limits::RECIPIENTS_MAX) { red_actors } else { vec![] };
     let mut seen = BTreeSet::new();
@@ -46,11 +46,10 @@ pub(super) fn draft(fields: &mut Fields, draft: Option<api::MessageDraft>) -> Op
             red_actors.push(actor);
         }
     }
-    let in_reply_to = match in_reply_to.as_str() {
-        "" => None,
-        id => fields.uuid("draft.in_reply_to", id).map(MessageId),
-    };
+    let in_reply_to = fields.optional_message("draft.in_reply_to", &in_reply_to);
     let occurred_at = occurred_time.and_then(|time| fields.time("draft.occurred_time", time));
+    let supersedes = fields.optional_message("draft.supersedes", &supersedes);
+    let acknowledge_by = acknowledge_by_time.and_then(|time| fields.time("draft.acknowledge_by_time", time));
     Some(Draft {
         material: material?,
         tlp: tlp?,
@@ -60,6 +59,33 @@ pub(super) fn draft(fields: &mut Fields, draft: Option<api::MessageDraft>) -> Op
         coordinator_only,
         in_reply_to,
         occurred_at,
+        supersedes,
+        acknowledge_by,
+    })
+}
+
+/// The relay of a request, which is required.
+pub(super) fn relay(fields: &mut Fields, draft: Option<api::RelayDraft>) -> Option<RelayDraft> {
+    let api::RelayDraft { parent_message_ids, material, tlp, text, recipients, supersedes, acknowledge_by_time } =
+        fields.required("draft", draft)?;
+    let parents = fields.messages("draft.parent_message_ids", &parent_message_ids, limits::PARENTS_MAX);
+    let material = fields.word(|| "draft.material".to_owned(), material, words::material);
+    let tlp = fields.word(|| "draft.tlp".to_owned(), tlp, words::tlp);
+    if tlp == Some(Tlp::Red) {
+        fields.wrong("draft.tlp", "must not be TLP:RED, which is for persons; a relay goes to organisations");
+    }
+    fields.text("draft.text", &text, limits::TEXT_BYTES_MAX);
+    let recipients = fields.names("draft.recipients", &recipients);
+    let supersedes = fields.optional_message("draft.supersedes", &supersedes);
+    let acknowledge_by = acknowledge_by_time.and_then(|time| fields.time("draft.acknowledge_by_time", time));
+    Some(RelayDraft {
+        parents,
+        material: material?,
+        tlp: tlp?,
+        text: Arc::from(text),
+        recipients,
+        supersedes,
+        acknowledge_by,
     })
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::limits;
 use crate::room::consent::Name;
-use crate::room::ids::{Actor, OrganisationId, ParticipantId, RoomId, Timestamp};
+use crate::room::ids::{Actor, MessageId, OrganisationId, ParticipantId, RoomId, Timestamp};
 use crate::service::status::{CallError, Violation};
 
 /// Violations found so far.
@@ -86,6 +86,59 @@ impl Fields {
         if text.is_empty() { Some(None) } else { self.name(|| field.to_owned(), text).map(Some) }
     }
 
+    /// A message, or none.
+    pub(super) fn optional_message(&mut self, field: &str, text: &str) -> Option<MessageId> {
+        if text.is_empty() { None } else { self.uuid(field, text).map(MessageId) }
+    }
+
+    /// 1 to `max` messages, each once.
+    pub(super) fn messages(&mut self, field: &str, ids: &[String], max: usize) -> Vec<MessageId> {
+        if ids.is_empty() {
+            self.wrong(field, format!("must be set: 1 to {max} messages"));
+        }
+        if !self.at_most(field, ids, max) {
+            return Vec::new();
+        }
+        let mut seen = BTreeSet::new();
+        let mut messages = Vec::with_capacity(ids.len());
+        for (i, id) in ids.iter().enumerate() {
+            let at = format!("{field}[{i}]");
+            if let Some(message) = self.uuid(&at, id).map(MessageId) {
+                self.once(&mut seen, message, || at);
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
+    /// At most [`limits::RECIPIENTS_MAX`] organisation ids or participant ids, each once.
+    pub(super) fn names(&mut self, field: &str, names: &[String]) -> Vec<Name> {
+        if !self.at_most(field, names, limits::RECIPIENTS_MAX) {
+            return Vec::new();
+        }
+        let mut seen = BTreeSet::new();
+        let mut read = Vec::with_capacity(names.len());
+        for (i, text) in names.iter().enumerate() {
+            let at = || format!("{field}[{i}]");
+            if let Some(name) = self.name(at, text) {
+                self.once(&mut seen, name.clone(), at);
+                read.push(name);
+            }
+        }
+        read
+    }
+
+    /// The same, at least one.
+    pub(super) fn some_names(&mut self, field: &str, names: &[String]) -> Vec<Name> {
+        if names.is_empty() {
+            self.wrong(
+                field,
+                format!("must be set: 1 to {} organisation ids or participant ids", limits::RECIPIENTS_MAX),
+            );
+        }
+        self.names(field, names)
+    }
+
     /// A person, as `org/<organisation>/user/<name>`.
     pub(super) fn actor(&mut self, field: impl FnOnce() -> String, text: &str) -> Option<Actor> {
         match text.parse() {
@@ -120,6 +173,12 @@ impl Fields {
             return None;
         }
         Some(Timestamp(seconds * 1_000_000 + i64::from(nanos) / 1_000))
+    }
+
+    /// A moment that must be there, rounded down to a microsecond.
+    pub(super) fn required_time(&mut self, field: &str, time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+        let time = self.required(field, time)?;
+        self.time(field, time)
     }
 
     /// A word of an enum that must be set: `words` gives the domain's, or nothing for the unspecified one.

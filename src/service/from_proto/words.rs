@@ -1,7 +1,9 @@
 //! The closed sets of the API, in the domain's words. `None`: unspecified.
 
 use crate::api;
-use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+use crate::room::words::{
+    Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
+};
 
 pub(super) fn material(word: api::Material) -> Option<Material> {
     match word {
@@ -85,5 +87,24 @@ pub(super) fn assessment(word: api::Assessment) -> Option<Assessment> {
         api::Assessment::No => Some(Assessment::No),
         api::Assessment::Yes => Some(Assessment::Yes),
         api::Assessment::Unknown => Some(Assessment::Unknown),
+    }
+}
+
+pub(super) fn ask_answer(word: api::AskAnswer) -> Option<AskAnswer> {
+    match word {
+        api::AskAnswer::Unspecified => None,
+        api::AskAnswer::No => Some(AskAnswer::No),
+        api::AskAnswer::RelayOnly => Some(AskAnswer::RelayOnly),
+        api::AskAnswer::Yes => Some(AskAnswer::Yes),
+    }
+}
+
+pub(super) fn recall_answer(word: api::RecallAnswer) -> Option<RecallAnswer> {
+    match word {
+        api::RecallAnswer::Unspecified => None,
+        api::RecallAnswer::Deleted => Some(RecallAnswer::Deleted),
+        api::RecallAnswer::RetainedByLaw => Some(RecallAnswer::RetainedByLaw),
+        api::RecallAnswer::SharedOnward => Some(RecallAnswer::SharedOnward),
+        api::RecallAnswer::CannotDelete => Some(RecallAnswer::CannotDelete),
     }
 }

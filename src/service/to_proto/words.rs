@@ -3,7 +3,9 @@
 use crate::api;
 use crate::room::disclose::AudienceReason;
 use crate::room::state::Status;
-use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+use crate::room::words::{
+    Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
+};
 
 pub(super) fn material(word: Material) -> api::Material {
     match word {
@@ -92,6 +94,7 @@ pub(super) fn audience_reason(word: AudienceReason) -> api::AudienceReason {
     match word {
         AudienceReason::Coordinator => api::AudienceReason::Coordinator,
         AudienceReason::Author => api::AudienceReason::Author,
+        AudienceReason::Source => api::AudienceReason::Source,
         AudienceReason::FromCoordinator => api::AudienceReason::CoordinatorMessage,
         AudienceReason::Consent => api::AudienceReason::ClassDirect,
         AudienceReason::NamedConsent => api::AudienceReason::NamedDirect,
@@ -107,6 +110,21 @@ pub(super) fn audience_reason(word: AudienceReason) -> api::AudienceReason {
         AudienceReason::Newcomer => api::AudienceReason::ClassNewcomer,
         AudienceReason::AuthorityNotNamed => api::AudienceReason::Authority,
         AudienceReason::SenderHidden => api::AudienceReason::CallerHidden,
+        AudienceReason::RelayPermitted => api::AudienceReason::RelayPermitted,
+        AudienceReason::Released => api::AudienceReason::Released,
+        AudienceReason::Approved => api::AudienceReason::Approved,
+        AudienceReason::Forwarded => api::AudienceReason::Forwarded,
+        AudienceReason::LegalDuty => api::AudienceReason::LegalDuty,
+        AudienceReason::CameLater => api::AudienceReason::CameLater,
+        AudienceReason::NotSinceThen => api::AudienceReason::NotSinceThen,
+        AudienceReason::Withdrawn => api::AudienceReason::Withdrawn,
+        AudienceReason::Retracted => api::AudienceReason::Retracted,
+        AudienceReason::Superseded => api::AudienceReason::Superseded,
+        AudienceReason::ParentNarrower => api::AudienceReason::ParentNarrower,
+        AudienceReason::RelayNotPermitted => api::AudienceReason::RelayNotPermitted,
+        AudienceReason::RelayLooserTlp => api::AudienceReason::RelayLooserTlp,
+        AudienceReason::RelayTooFewSources => api::AudienceReason::RelayTooFewSources,
+        AudienceReason::RelayUnapproved => api::AudienceReason::RelayUnapproved,
     }
 }
 
@@ -115,6 +133,7 @@ pub(super) fn reason_text(word: AudienceReason) -> &'static str {
     match word {
         AudienceReason::Coordinator => "the coordinator sees what is posted in the room",
         AudienceReason::Author => "it is your own organisation",
+        AudienceReason::Source => "it is the only source of this relay",
         AudienceReason::FromCoordinator => "the coordinator's messages need no consent",
         AudienceReason::Consent => "your consent allows direct sharing with this class",
         AudienceReason::NamedConsent => "your consent names it and allows direct sharing",
@@ -131,6 +150,38 @@ pub(super) fn reason_text(word: AudienceReason) -> &'static str {
         }
         AudienceReason::Newcomer => "it came after you gave consent, which does not cover newcomers",
         AudienceReason::AuthorityNotNamed => "an authority receives others' words only if it is named",
+        AudienceReason::RelayPermitted => "every source allows the coordinator's sanitised words to it",
+        AudienceReason::Released => "its source released the message to it",
+        AudienceReason::Approved => "the source approved this text for it",
+        AudienceReason::Forwarded => "the source lets the coordinator forward it to the police",
+        AudienceReason::LegalDuty => "a legal duty",
+        AudienceReason::CameLater => "it came, came back or could be told to be here after the message",
+        AudienceReason::NotSinceThen => "it is permitted now, but was not at every moment since the message",
+        AudienceReason::Withdrawn => "the message was withdrawn",
+        AudienceReason::Retracted => "the message was retracted",
+        AudienceReason::Superseded => "another message stands for it",
+        AudienceReason::ParentNarrower => "a message that the relay is made from was narrowed to others",
+        AudienceReason::RelayNotPermitted => "a source of the relay does not allow it",
+        AudienceReason::RelayLooserTlp => "the relay's TLP is looser than that of a message that it is made from",
+        AudienceReason::RelayTooFewSources => "too few organisations that it can see could be the source",
+        AudienceReason::RelayUnapproved => "the source has not approved this text for it",
         AudienceReason::SenderHidden => "you are hidden in this room and share nothing directly",
+    }
+}
+
+pub(super) fn ask_answer(word: AskAnswer) -> api::AskAnswer {
+    match word {
+        AskAnswer::No => api::AskAnswer::No,
+        AskAnswer::RelayOnly => api::AskAnswer::RelayOnly,
+        AskAnswer::Yes => api::AskAnswer::Yes,
+    }
+}
+
+pub(super) fn recall_answer(word: RecallAnswer) -> api::RecallAnswer {
+    match word {
+        RecallAnswer::Deleted => api::RecallAnswer::Deleted,
+        RecallAnswer::RetainedByLaw => api::RecallAnswer::RetainedByLaw,
+        RecallAnswer::SharedOnward => api::RecallAnswer::SharedOnward,
+        RecallAnswer::CannotDelete => api::RecallAnswer::CannotDelete,
     }
 }

@@ -8,12 +8,17 @@ use prost::Message as _;
 use super::{What, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
-use crate::room::event::{Entry, Event, IntakeReport, Message, Request};
+use crate::room::event::{
+    AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
+};
 use crate::room::ids::{
-    Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
+    RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
 };
 use crate::room::mailbox::{Notice, Range, Run};
-use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+use crate::room::words::{
+    Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
+};
 
 fn id(bytes: &Bytes) -> Result<[u8; 16], What> {
     bytes[..].try_into().map_err(|_| "holds an id of the wrong length")
@@ -67,6 +72,14 @@ pub(super) fn directory_entry(header: &pb::Header) -> Result<DirectoryEntry, Wha
             room: RoomId::from_bytes(id(&stored.room)?),
             participant: ParticipantId::from_bytes(id(&stored.participant)?),
         },
+        Stored::ConnectionRecorded(stored) => {
+            let rooms: Vec<RoomId> =
+                stored.rooms.iter().map(|room| Ok(RoomId::from_bytes(id(room)?))).collect::<Result<_, What>>()?;
+            DirectoryEvent::ConnectionRecorded {
+                rooms: rooms.try_into().map_err(|_| "holds a connection that is not of two rooms")?,
+                reason: stored.reason.as_str().into(),
+            }
+        }
         _ => return Err("holds a room's entry in the directory"),
     };
     Ok(DirectoryEntry {
@@ -119,23 +132,207 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
             organisation: organisation(&stored.organisation)?,
             change: Arc::new(consent_change(stored)?),
         },
-        Stored::ConsentWithdrawn(stored) => {
-            Event::ConsentWithdrawn { organisation: organisation(&stored.organisation)?, scope: scope(stored)? }
-        }
+        Stored::ConsentWithdrawn(stored) => Event::ConsentWithdrawn {
+            organisation: organisation(&stored.organisation)?,
+            scope: scope(stored)?,
+            recall: stored.recall.as_ref().map(recall).transpose()?,
+        },
         Stored::ConsentExpired(stored) => Event::ConsentExpired { organisation: organisation(&stored.organisation)? },
         Stored::ReportFiled(stored) => Event::ReportFiled {
             organisation: organisation(&stored.organisation)?,
-            report: Arc::new(report(payload.ok_or("lacks a payload")?)?),
+            report: Arc::new(report(payload.ok_or(NO_PAYLOAD)?)?),
         },
         Stored::MessagePosted(stored) => Event::MessagePosted {
             organisation: organisation(&stored.organisation)?,
-            message: Arc::new(message(stored, payload.ok_or("lacks a payload")?)?),
+            message: Arc::new(message(stored, payload.ok_or(NO_PAYLOAD)?)?),
         },
         Stored::RoomClosed(_) => Event::RoomClosed,
         Stored::RoomReopened(_) => Event::RoomReopened,
-        Stored::OrganisationRegistered(_) | Stored::OrganisationSuspended(_) | Stored::RoomCreated(_) => {
-            return Err("holds a directory entry in a room");
+        Stored::TermsChanged(stored) => Event::TermsChanged { terms: stored.terms.as_str().into() },
+        Stored::MessageRetracted(stored) => Event::MessageRetracted {
+            organisation: organisation(&stored.organisation)?,
+            message: message_id(&stored.message)?,
+            reason: word(payload)?,
+        },
+        Stored::MessageAcknowledged(stored) => Event::MessageAcknowledged {
+            organisation: organisation(&stored.organisation)?,
+            message: message_id(&stored.message)?,
+        },
+        Stored::MessagesReleased(stored) => Event::MessagesReleased {
+            organisation: organisation(&stored.organisation)?,
+            release: ReleaseId::from_bytes(id(&stored.release)?),
+            messages: messages(&stored.messages)?,
+            to: organisations(&stored.to)?,
+        },
+        Stored::ReleaseRevoked(stored) => Event::ReleaseRevoked {
+            organisation: organisation(&stored.organisation)?,
+            release: ReleaseId::from_bytes(id(&stored.release)?),
+        },
+        Stored::RecallAnswered(stored) => Event::RecallAnswered {
+            organisation: organisation(&stored.organisation)?,
+            recall: RecallId::from_bytes(id(&stored.recall)?),
+            answer: recall_answer(stored.answer())?,
+            comment: word(payload)?,
+        },
+        Stored::AskSuggested(stored) => Event::AskSuggested {
+            organisation: organisation(&stored.organisation)?,
+            source: match stored.source.as_str() {
+                "" => None,
+                source => Some(organisation(source)?),
+            },
+            material: material(stored.material())?,
+            reason: word(payload)?,
+        },
+        Stored::ConsentAsked(stored) => consent_asked(stored)?,
+        Stored::AskAnswered(stored) => Event::AskAnswered {
+            organisation: organisation(&stored.organisation)?,
+            ask: AskId::from_bytes(id(&stored.ask)?),
+            answer: ask_answer(stored.answer())?,
+            comment: word(payload)?,
+        },
+        Stored::AskLapsed(stored) => Event::AskLapsed { ask: AskId::from_bytes(id(&stored.ask)?) },
+        Stored::RelayPublished(stored) => {
+            let posted = stored.message.as_ref().ok_or(UNSET)?;
+            Event::RelayPublished {
+                organisation: organisation(&posted.organisation)?,
+                message: Arc::new(message(posted, payload.ok_or(NO_PAYLOAD)?)?),
+                parents: messages(&stored.parents)?,
+                unapproved: organisations(&stored.unapproved)?,
+            }
         }
+        Stored::RelayApproved(stored) => Event::RelayApproved {
+            organisation: organisation(&stored.organisation)?,
+            message: message_id(&stored.message)?,
+            to: organisations(&stored.to)?,
+        },
+        Stored::RelayRejected(stored) => Event::RelayRejected {
+            organisation: organisation(&stored.organisation)?,
+            message: message_id(&stored.message)?,
+            reason: word(payload)?,
+        },
+        Stored::PoliceReportMade(stored) => {
+            Event::PoliceReportMade { organisation: organisation(&stored.organisation)?, reference: word(payload)? }
+        }
+        Stored::PoliceReportDue(stored) => Event::PoliceReportDue { organisation: organisation(&stored.organisation)? },
+        Stored::MessagesForwarded(stored) => Event::MessagesForwarded {
+            organisation: organisation(&stored.organisation)?,
+            messages: messages(&stored.messages)?,
+            to: organisation(&stored.to)?,
+            reason: stored.reason.as_str().into(),
+        },
+        Stored::LegalDisclosureProposed(stored) => Event::LegalDisclosureProposed {
+            disclosure: DisclosureId::from_bytes(id(&stored.disclosure)?),
+            duty: duty(stored.duty.as_ref())?,
+        },
+        Stored::LegallyDisclosed(stored) => Event::LegallyDisclosed {
+            disclosure: DisclosureId::from_bytes(id(&stored.disclosure)?),
+            organisation: organisation(&stored.organisation)?,
+            duty: duty(stored.duty.as_ref())?,
+            proposed_by: actor(&stored.proposed_by)?,
+        },
+        Stored::LegalDisclosureNotified(stored) => Event::LegalDisclosureNotified {
+            disclosure: DisclosureId::from_bytes(id(&stored.disclosure)?),
+            organisation: organisation(&stored.organisation)?,
+            duty: duty(stored.duty.as_ref())?,
+        },
+        Stored::IntroductionProposed(stored) => {
+            let words = |side: &pb::IntroductionSide| Arc::from(side.words.as_str());
+            let [one, other] = &stored.sides[..] else { return Err(NOT_TWO_SIDES) };
+            Event::IntroductionProposed {
+                sides: [introduction_side(one, words(one))?, introduction_side(other, words(other))?],
+            }
+        }
+        Stored::IntroductionAnswered(stored) => Event::IntroductionAnswered {
+            organisation: organisation(&stored.organisation)?,
+            introduction: IntroductionId::from_bytes(id(&stored.introduction)?),
+            accepted: match stored.answer() {
+                pb::Answer::Unspecified | pb::Answer::NotAnswered => return Err(UNSET),
+                pb::Answer::No => false,
+                pb::Answer::Yes => true,
+            },
+            contact: word(payload)?,
+        },
+        Stored::Introduced(stored) => {
+            let [one, other] = &stored.sides[..] else { return Err(NOT_TWO_SIDES) };
+            let [to_one, to_other] = words(payload)?;
+            Event::Introduced { sides: [introduction_side(one, to_one)?, introduction_side(other, to_other)?] }
+        }
+        Stored::ReportRead(stored) => Event::ReportRead { organisation: organisation(&stored.organisation)? },
+        Stored::RoomSeenAs(stored) => Event::RoomSeenAs { organisation: organisation(&stored.organisation)? },
+        Stored::OrganisationRegistered(_)
+        | Stored::OrganisationSuspended(_)
+        | Stored::RoomCreated(_)
+        | Stored::ConnectionRecorded(_) => return Err("holds a directory entry in a room"),
+    })
+}
+
+const NO_PAYLOAD: What = "lacks a payload";
+
+const NOT_TWO_SIDES: What = "holds an introduction that has not two sides";
+
+/// The words of a payload, as many as the entry has.
+fn words<const N: usize>(payload: Option<&[u8]>) -> Result<[Arc<str>; N], What> {
+    let stored =
+        pb::WordsPayload::decode(payload.ok_or(NO_PAYLOAD)?).map_err(|_| "holds words that can't be decoded")?;
+    let words: Vec<Arc<str>> = stored.words.into_iter().map(Arc::from).collect();
+    words.try_into().map_err(|_| "holds too few words or too many")
+}
+
+fn word(payload: Option<&[u8]>) -> Result<Arc<str>, What> {
+    let [word] = words(payload)?;
+    Ok(word)
+}
+
+fn message_id(bytes: &Bytes) -> Result<MessageId, What> {
+    Ok(MessageId::from_bytes(id(bytes)?))
+}
+
+fn messages(stored: &[Bytes]) -> Result<Vec<MessageId>, What> {
+    stored.iter().map(message_id).collect()
+}
+
+fn organisations(stored: &[String]) -> Result<Vec<OrganisationId>, What> {
+    stored.iter().map(|text| organisation(text)).collect()
+}
+
+fn recall(stored: &pb::Recall) -> Result<Recall, What> {
+    let answer_by = stored.answer_by_us.map(Timestamp).ok_or(UNSET)?;
+    Ok(Recall { id: RecallId::from_bytes(id(&stored.recall)?), answer_by })
+}
+
+fn consent_asked(stored: &pb::ConsentAsked) -> Result<Event, What> {
+    use pb::consent_asked::{Subject as About, To};
+    Ok(Event::ConsentAsked {
+        ask: AskId::from_bytes(id(&stored.ask)?),
+        source: organisation(&stored.source)?,
+        subject: match stored.subject.as_ref().ok_or(UNSET)? {
+            About::Messages(list) => Subject::Messages(messages(&list.messages)?),
+            About::Material(what) => Subject::Material(material(known(*what)?)?),
+        },
+        to: match stored.to.as_ref().ok_or(UNSET)? {
+            To::Organisations(list) => AskedFor::Organisations(organisations(&list.organisations)?),
+            To::Audience(whom) => AskedFor::Audience(audience(known(*whom)?)?),
+        },
+        reason: stored.reason.as_str().into(),
+        answer_by: stored.answer_by_us.map(Timestamp).ok_or(UNSET)?,
+    })
+}
+
+fn duty(stored: Option<&pb::LegalDuty>) -> Result<Arc<LegalDuty>, What> {
+    let stored = stored.ok_or(UNSET)?;
+    Ok(Arc::new(LegalDuty {
+        statute: stored.statute.as_str().into(),
+        messages: messages(&stored.messages)?,
+        to: organisation(&stored.to)?,
+        suppress_until: stored.suppress_until_us.map(Timestamp),
+    }))
+}
+
+fn introduction_side(stored: &pb::IntroductionSide, words: Arc<str>) -> Result<IntroductionSide, What> {
+    Ok(IntroductionSide {
+        id: IntroductionId::from_bytes(id(&stored.introduction)?),
+        organisation: organisation(&stored.organisation)?,
+        words,
     })
 }
 
@@ -151,6 +348,8 @@ fn message(stored: &pb::MessagePosted, payload: &[u8]) -> Result<Message, What> 
         coordinator_only: stored.coordinator_only,
         in_reply_to: optional_id(&stored.in_reply_to)?.map(MessageId::from_bytes),
         occurred_at: stored.occurred_at_us.map(Timestamp),
+        supersedes: optional_id(&stored.supersedes)?.map(MessageId::from_bytes),
+        acknowledge_by: stored.acknowledge_by_us.map(Timestamp),
     })
 }
 
@@ -216,6 +415,7 @@ fn scope(stored: &pb::ConsentWithdrawn) -> Result<Scope, What> {
         Stored::Material(what) => Scope::Material(material(known(*what)?)?),
         Stored::Audience(whom) => Scope::Audience(audience(known(*whom)?)?),
         Stored::Named(who) => Scope::Named(name(Some(who))?),
+        Stored::Message(message) => Scope::Message(message_id(message)?),
     })
 }
 
@@ -243,7 +443,12 @@ pub(super) fn range(bytes: Bytes) -> Result<Range, What> {
                 }
                 Run::Notice(Notice {
                     ranges: pairs.iter().map(|[first, last]| (Index(*first), Index(*last))).collect(),
+                    recall: notice.recall.as_ref().map(recall).transpose()?,
                 })
+            }
+            Stored::Opened(opened) if opened.messages.is_empty() => return Err("opens no message"),
+            Stored::Opened(opened) => {
+                Run::Opened { by: Seq(opened.by), messages: opened.messages.iter().copied().map(Seq).collect() }
             }
         })
     });
@@ -315,6 +520,25 @@ fn police(value: pb::PoliceAnswer) -> Option<PoliceAnswer> {
         pb::PoliceAnswer::No => Some(PoliceAnswer::No),
         pb::PoliceAnswer::OrganisationReportsItself => Some(PoliceAnswer::OrganisationReportsItself),
         pb::PoliceAnswer::CoordinatorMayForward => Some(PoliceAnswer::CoordinatorMayForward),
+    }
+}
+
+fn ask_answer(value: pb::AskAnswer) -> Result<AskAnswer, What> {
+    match value {
+        pb::AskAnswer::Unspecified => Err(UNSET),
+        pb::AskAnswer::No => Ok(AskAnswer::No),
+        pb::AskAnswer::RelayOnly => Ok(AskAnswer::RelayOnly),
+        pb::AskAnswer::Yes => Ok(AskAnswer::Yes),
+    }
+}
+
+fn recall_answer(value: pb::RecallAnswer) -> Result<RecallAnswer, What> {
+    match value {
+        pb::RecallAnswer::Unspecified => Err(UNSET),
+        pb::RecallAnswer::Deleted => Ok(RecallAnswer::Deleted),
+        pb::RecallAnswer::RetainedByLaw => Ok(RecallAnswer::RetainedByLaw),
+        pb::RecallAnswer::SharedOnward => Ok(RecallAnswer::SharedOnward),
+        pb::RecallAnswer::CannotDelete => Ok(RecallAnswer::CannotDelete),
     }
 }
 

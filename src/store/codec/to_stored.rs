@@ -1,14 +1,19 @@
 //! Domain values as stored messages.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use prost::Message as _;
 
 use super::{Unsealed, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
-use crate::room::event::{Entry, Event, IntakeReport, Message};
+use crate::room::event::{AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Subject};
+use crate::room::ids::{MessageId, OrganisationId};
 use crate::room::mailbox::{Range, Run};
-use crate::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+use crate::room::words::{
+    Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
+};
 
 fn id(bytes: &[u8; 16]) -> Bytes {
     Bytes::copy_from_slice(bytes)
@@ -46,6 +51,10 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
         DirectoryEvent::RoomCreated { room, participant } => {
             Stored::RoomCreated(pb::RoomCreated { room: id(room.as_bytes()), participant: id(participant.as_bytes()) })
         }
+        DirectoryEvent::ConnectionRecorded { rooms, reason } => Stored::ConnectionRecorded(pb::ConnectionRecorded {
+            rooms: rooms.iter().map(|room| id(room.as_bytes())).collect(),
+            reason: reason.to_string(),
+        }),
     };
     let header = pb::Header {
         seq: entry.seq.0,
@@ -107,10 +116,13 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
         Event::ConsentGiven { organisation, change } => {
             Stored::ConsentGiven(consent_given(organisation.to_string(), change))
         }
-        Event::ConsentWithdrawn { organisation, scope: what } => Stored::ConsentWithdrawn(pb::ConsentWithdrawn {
-            organisation: organisation.to_string(),
-            scope: Some(scope(what)),
-        }),
+        Event::ConsentWithdrawn { organisation, scope: what, recall: asked } => {
+            Stored::ConsentWithdrawn(pb::ConsentWithdrawn {
+                organisation: organisation.to_string(),
+                scope: Some(scope(what)),
+                recall: asked.map(recall),
+            })
+        }
         Event::ConsentExpired { organisation } => {
             Stored::ConsentExpired(pb::ConsentExpired { organisation: organisation.to_string() })
         }
@@ -127,8 +139,181 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
         }
         Event::RoomClosed => Stored::RoomClosed(pb::RoomClosed {}),
         Event::RoomReopened => Stored::RoomReopened(pb::RoomReopened {}),
+        Event::TermsChanged { terms } => Stored::TermsChanged(pb::TermsChanged { terms: terms.to_string() }),
+        Event::MessageRetracted { organisation, message, reason } => {
+            let (organisation, message) = (organisation.to_string(), id(message.as_bytes()));
+            let header = Stored::MessageRetracted(pb::MessageRetracted { organisation, message });
+            return (header, words([reason]));
+        }
+        Event::MessageAcknowledged { organisation, message } => Stored::MessageAcknowledged(pb::MessageAcknowledged {
+            organisation: organisation.to_string(),
+            message: id(message.as_bytes()),
+        }),
+        Event::MessagesReleased { organisation, release, messages: which, to } => {
+            Stored::MessagesReleased(pb::MessagesReleased {
+                organisation: organisation.to_string(),
+                release: id(release.as_bytes()),
+                messages: messages(which),
+                to: organisations(to),
+            })
+        }
+        Event::ReleaseRevoked { organisation, release } => Stored::ReleaseRevoked(pb::ReleaseRevoked {
+            organisation: organisation.to_string(),
+            release: id(release.as_bytes()),
+        }),
+        Event::RecallAnswered { organisation, recall, answer, comment } => {
+            let header = pb::RecallAnswered {
+                organisation: organisation.to_string(),
+                recall: id(recall.as_bytes()),
+                answer: recall_answer(*answer).into(),
+            };
+            return (Stored::RecallAnswered(header), words([comment]));
+        }
+        Event::AskSuggested { organisation, source, material: what, reason } => {
+            let header = pb::AskSuggested {
+                organisation: organisation.to_string(),
+                source: source.as_ref().map(ToString::to_string).unwrap_or_default(),
+                material: material(*what).into(),
+            };
+            return (Stored::AskSuggested(header), words([reason]));
+        }
+        Event::ConsentAsked { ask, source, subject, to, reason, answer_by } => {
+            use pb::consent_asked::{Subject as About, To};
+            Stored::ConsentAsked(pb::ConsentAsked {
+                ask: id(ask.as_bytes()),
+                source: source.to_string(),
+                subject: Some(match subject {
+                    Subject::Messages(which) => About::Messages(pb::MessageList { messages: messages(which) }),
+                    Subject::Material(what) => About::Material(material(*what).into()),
+                }),
+                to: Some(match to {
+                    AskedFor::Organisations(who) => {
+                        To::Organisations(pb::OrganisationList { organisations: organisations(who) })
+                    }
+                    AskedFor::Audience(whom) => To::Audience(audience(*whom).into()),
+                }),
+                reason: reason.to_string(),
+                answer_by_us: Some(answer_by.0),
+            })
+        }
+        Event::AskAnswered { organisation, ask, answer, comment } => {
+            let header = pb::AskAnswered {
+                organisation: organisation.to_string(),
+                ask: id(ask.as_bytes()),
+                answer: ask_answer(*answer).into(),
+            };
+            return (Stored::AskAnswered(header), words([comment]));
+        }
+        Event::AskLapsed { ask } => Stored::AskLapsed(pb::AskLapsed { ask: id(ask.as_bytes()) }),
+        Event::RelayPublished { organisation, message, parents, unapproved } => {
+            let payload = pb::MessagePayload { text: message.text.to_string() };
+            let header = pb::RelayPublished {
+                message: Some(message_posted(organisation.to_string(), message)),
+                parents: messages(parents),
+                unapproved: organisations(unapproved),
+            };
+            return (Stored::RelayPublished(header), Some(payload.encode_to_vec()));
+        }
+        Event::RelayApproved { organisation, message, to } => Stored::RelayApproved(pb::RelayApproved {
+            organisation: organisation.to_string(),
+            message: id(message.as_bytes()),
+            to: organisations(to),
+        }),
+        Event::RelayRejected { organisation, message, reason } => {
+            let (organisation, message) = (organisation.to_string(), id(message.as_bytes()));
+            let header = Stored::RelayRejected(pb::RelayRejected { organisation, message });
+            return (header, words([reason]));
+        }
+        Event::PoliceReportMade { organisation, reference } => {
+            let header = Stored::PoliceReportMade(pb::PoliceReportMade { organisation: organisation.to_string() });
+            return (header, words([reference]));
+        }
+        Event::PoliceReportDue { organisation } => {
+            Stored::PoliceReportDue(pb::PoliceReportDue { organisation: organisation.to_string() })
+        }
+        Event::MessagesForwarded { organisation, messages: which, to, reason } => {
+            Stored::MessagesForwarded(pb::MessagesForwarded {
+                organisation: organisation.to_string(),
+                messages: messages(which),
+                to: to.to_string(),
+                reason: reason.to_string(),
+            })
+        }
+        Event::LegalDisclosureProposed { disclosure, duty: what } => {
+            Stored::LegalDisclosureProposed(pb::LegalDisclosureProposed {
+                disclosure: id(disclosure.as_bytes()),
+                duty: Some(duty(what)),
+            })
+        }
+        Event::LegallyDisclosed { disclosure, organisation, duty: what, proposed_by } => {
+            Stored::LegallyDisclosed(pb::LegallyDisclosed {
+                disclosure: id(disclosure.as_bytes()),
+                organisation: organisation.to_string(),
+                duty: Some(duty(what)),
+                proposed_by: proposed_by.to_string(),
+            })
+        }
+        Event::LegalDisclosureNotified { disclosure, organisation, duty: what } => {
+            Stored::LegalDisclosureNotified(pb::LegalDisclosureNotified {
+                disclosure: id(disclosure.as_bytes()),
+                organisation: organisation.to_string(),
+                duty: Some(duty(what)),
+            })
+        }
+        Event::IntroductionProposed { sides } => Stored::IntroductionProposed(pb::IntroductionProposed {
+            sides: sides.iter().map(|side| introduction_side(side, side.words.to_string())).collect(),
+        }),
+        Event::IntroductionAnswered { organisation, introduction, accepted, contact } => {
+            let header = pb::IntroductionAnswered {
+                organisation: organisation.to_string(),
+                introduction: id(introduction.as_bytes()),
+                answer: if *accepted { pb::Answer::Yes } else { pb::Answer::No }.into(),
+            };
+            return (Stored::IntroductionAnswered(header), words([contact]));
+        }
+        Event::Introduced { sides } => {
+            let contacts = words(sides.iter().map(|side| &side.words));
+            let sides = sides.iter().map(|side| introduction_side(side, String::new())).collect();
+            return (Stored::Introduced(pb::Introduced { sides }), contacts);
+        }
+        Event::ReportRead { organisation } => {
+            Stored::ReportRead(pb::ReportRead { organisation: organisation.to_string() })
+        }
+        Event::RoomSeenAs { organisation } => {
+            Stored::RoomSeenAs(pb::RoomSeenAs { organisation: organisation.to_string() })
+        }
     };
     (plain, None)
+}
+
+fn words<'a>(words: impl IntoIterator<Item = &'a Arc<str>>) -> Option<Vec<u8>> {
+    let words = words.into_iter().map(ToString::to_string).collect();
+    Some(pb::WordsPayload { words }.encode_to_vec())
+}
+
+fn messages(messages: &[MessageId]) -> Vec<Bytes> {
+    messages.iter().map(|message| id(message.as_bytes())).collect()
+}
+
+fn organisations(organisations: &[OrganisationId]) -> Vec<String> {
+    organisations.iter().map(ToString::to_string).collect()
+}
+
+fn recall(recall: Recall) -> pb::Recall {
+    pb::Recall { recall: id(recall.id.as_bytes()), answer_by_us: Some(recall.answer_by.0) }
+}
+
+fn duty(duty: &LegalDuty) -> pb::LegalDuty {
+    pb::LegalDuty {
+        statute: duty.statute.to_string(),
+        messages: messages(&duty.messages),
+        to: duty.to.to_string(),
+        suppress_until_us: duty.suppress_until.map(|until| until.0),
+    }
+}
+
+fn introduction_side(side: &IntroductionSide, words: String) -> pb::IntroductionSide {
+    pb::IntroductionSide { introduction: id(side.id.as_bytes()), organisation: side.organisation.to_string(), words }
 }
 
 fn message_posted(organisation: String, message: &Message) -> pb::MessagePosted {
@@ -142,6 +327,8 @@ fn message_posted(organisation: String, message: &Message) -> pb::MessagePosted 
         coordinator_only: message.coordinator_only,
         in_reply_to: message.in_reply_to.map(|parent| id(parent.as_bytes())).unwrap_or_default(),
         occurred_at_us: message.occurred_at.map(|at| at.0),
+        supersedes: message.supersedes.map(|old| id(old.as_bytes())).unwrap_or_default(),
+        acknowledge_by_us: message.acknowledge_by.map(|by| by.0),
     }
 }
 
@@ -196,6 +383,7 @@ fn scope(scope: &Scope) -> pb::consent_withdrawn::Scope {
         Scope::Material(what) => Stored::Material(material(*what).into()),
         Scope::Audience(whom) => Stored::Audience(audience(*whom).into()),
         Scope::Named(who) => Stored::Named(name(who)),
+        Scope::Message(message) => Stored::Message(id(message.as_bytes())),
     }
 }
 
@@ -212,8 +400,13 @@ pub(super) fn range(range: &Range) -> pb::DeliveryRange {
     let runs = range.runs.iter().map(|run| pb::delivery_range::Run {
         run: Some(match run {
             Run::Entries { seq, count } => Stored::Entries(pb::delivery_range::Entries { seq: seq.0, count: *count }),
+            Run::Opened { by, messages } => Stored::Opened(pb::delivery_range::Opened {
+                by: by.0,
+                messages: messages.iter().map(|seq| seq.0).collect(),
+            }),
             Run::Notice(notice) => Stored::Notice(pb::delivery_range::Notice {
                 bounds: notice.ranges.iter().flat_map(|(first, last)| [first.0, last.0]).collect(),
+                recall: notice.recall.map(recall),
             }),
         }),
     });
@@ -290,6 +483,23 @@ fn police(answer: PoliceAnswer) -> pb::PoliceAnswer {
         PoliceAnswer::No => pb::PoliceAnswer::No,
         PoliceAnswer::OrganisationReportsItself => pb::PoliceAnswer::OrganisationReportsItself,
         PoliceAnswer::CoordinatorMayForward => pb::PoliceAnswer::CoordinatorMayForward,
+    }
+}
+
+fn ask_answer(answer: AskAnswer) -> pb::AskAnswer {
+    match answer {
+        AskAnswer::No => pb::AskAnswer::No,
+        AskAnswer::RelayOnly => pb::AskAnswer::RelayOnly,
+        AskAnswer::Yes => pb::AskAnswer::Yes,
+    }
+}
+
+fn recall_answer(answer: RecallAnswer) -> pb::RecallAnswer {
+    match answer {
+        RecallAnswer::Deleted => pb::RecallAnswer::Deleted,
+        RecallAnswer::RetainedByLaw => pb::RecallAnswer::RetainedByLaw,
+        RecallAnswer::SharedOnward => pb::RecallAnswer::SharedOnward,
+        RecallAnswer::CannotDelete => pb::RecallAnswer::CannotDelete,
     }
 }
 

@@ -1,0 +1,112 @@
+//! What is on record: who has a message, what another sees, which rooms are connected.
+
+use uuid::Uuid;
+
+use super::words::{audience_reason, material, reason_text, recall_answer, tlp};
+use super::{fill, of_participant, participants, time};
+use crate::api;
+use crate::room::directory::{Connection, Directory};
+use crate::room::disclose::{Disclosed, Receipt, Receipts, RelayReceipt, SeenAs, SeenMessage};
+use crate::room::ids::RoomId;
+
+/// A page of who has a message: receipts by participant id, then relays; `max` of both at most, after the one with the id `after`.
+/// Also the id of the last, if there are more.
+pub(in crate::service) fn receipts(
+    shown: &Disclosed<Receipts>,
+    directory: &Directory,
+    after: Option<Uuid>,
+    max: usize,
+) -> (api::GetReceiptsResponse, Option<String>) {
+    let Receipts { message: _, recorded_at, receipts, coordinator_reads, relays } = shown.get();
+    let relays_shown = after.and_then(|after| relays.iter().position(|relay| relay.message.0 == after));
+    let receipts_left =
+        receipts.iter().filter(|one| relays_shown.is_none() && after.is_none_or(|after| after < one.participant.id.0));
+    let relays_left = relays.iter().skip(relays_shown.map_or(0, |at| at + 1));
+    let page_of = |receipt, relay| api::GetReceiptsResponse {
+        receipts: Vec::from_iter(receipt),
+        relays: Vec::from_iter(relay),
+        ..api::GetReceiptsResponse::default()
+    };
+    let one_by_one = receipts_left
+        .map(|one| page_of(Some(receipt(one, directory)), None))
+        .chain(relays_left.map(|one| page_of(None, Some(relay_receipt(one, directory)))));
+    let (items, more) = fill(one_by_one, max);
+    let mut page = page_of(None, None);
+    for item in items {
+        page.receipts.extend(item.receipts);
+        page.relays.extend(item.relays);
+    }
+    page.recorded_time = Some(time(*recorded_at));
+    if after.is_none() {
+        let read = |(actor, at): &(_, _)| api::ActorReceipt {
+            actor: ToString::to_string(actor),
+            delivered_time: Some(time(*at)),
+        };
+        page.coordinator_reads = coordinator_reads.iter().map(read).collect();
+    }
+    let last_relay = page.relays.last().map(|relay| relay.message_id.clone());
+    let last_receipt = || page.receipts.last()?.participant.as_ref().map(|shown| shown.participant_id.clone());
+    let last = last_relay.or_else(last_receipt).filter(|_| more);
+    (page, last)
+}
+
+fn receipt(shown: &Receipt, directory: &Directory) -> api::Receipt {
+    let Receipt { participant, delivered, acknowledged_at, receives, reason, recall } = shown;
+    api::Receipt {
+        participant: Some(of_participant(participant, directory)),
+        delivered_time: delivered.map(|(at, _)| time(at)),
+        basis: delivered.map_or(api::AudienceReason::Unspecified, |(_, ground)| audience_reason(ground)).into(),
+        acknowledged_time: acknowledged_at.map(time),
+        sees: *receives,
+        reason: reason.map_or(api::AudienceReason::Unspecified, audience_reason).into(),
+        text: reason.map_or(String::new(), |reason| reason_text(reason).to_owned()),
+        recall: recall.as_ref().map(|(answer, comment, at)| api::RecallReceipt {
+            answer: recall_answer(*answer).into(),
+            comment: comment.to_string(),
+            recorded_time: Some(time(*at)),
+        }),
+    }
+}
+
+fn relay_receipt(shown: &RelayReceipt, directory: &Directory) -> api::RelayReceipt {
+    let RelayReceipt { message, recorded_at, to } = shown;
+    api::RelayReceipt {
+        message_id: message.to_string(),
+        recorded_time: Some(time(*recorded_at)),
+        receivers: participants(to, directory),
+    }
+}
+
+/// The room through another's eyes, and whether there are more messages. The first page has the participants.
+pub(in crate::service) fn seen_as(
+    shown: &Disclosed<SeenAs>,
+    directory: &Directory,
+    is_first: bool,
+) -> (api::SeeAsResponse, bool) {
+    let SeenAs { participant, roster, messages, more } = shown.get();
+    let head = |SeenMessage { message, recorded_at, author, material: what, tlp: label }: &_| api::MessageHead {
+        message_id: message.to_string(),
+        author: Some(of_participant(author, directory)),
+        material: material(*what).into(),
+        tlp: tlp(*label).into(),
+        recorded_time: Some(time(*recorded_at)),
+    };
+    let page = api::SeeAsResponse {
+        participant: Some(of_participant(participant, directory)),
+        participants: if is_first { participants(roster, directory) } else { Vec::new() },
+        messages: messages.iter().map(head).collect(),
+        next_page_token: String::new(),
+    };
+    (page, *more)
+}
+
+/// A suspected connection, as one of its rooms has it. The caller must be the coordinator.
+pub(in crate::service) fn connection(room: RoomId, known: &Connection) -> api::Connection {
+    let Connection { seq: _, rooms: [one, other], reason, recorded_at, by } = known;
+    api::Connection {
+        room_id: if *one == room { other } else { one }.to_string(),
+        reason: reason.to_string(),
+        actor: by.to_string(),
+        recorded_time: Some(time(*recorded_at)),
+    }
+}
