@@ -89,7 +89,7 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
         request_id: id(),
         room_id: room_id.clone(),
         draft: Some(pb::RelayDraft {
-            parent_ids: vec![posted.clone()],
+            parent_message_ids: vec![posted.clone()],
             material: pb::Material::Information.into(),
             tlp: pb::Tlp::Amber.into(),
             text: format!("{TEXT} relayed"),
@@ -108,7 +108,7 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
         a.call("ConsentService/WithdrawConsent", &request).await.expect("withdrawn");
     let side = |participant: &str| pb::IntroductionSide {
         participant: participant.to_owned(),
-        words: format!("{TEXT} words"),
+        text: format!("{TEXT} words"),
         ..pb::IntroductionSide::default()
     };
     let request = pb::ProposeIntroductionRequest {
