@@ -70,7 +70,9 @@ pub(in crate::room) fn resolve_relay(
         if RoomState::is_coordinator(slot) {
             return invalid("draft.recipients", "must not be the coordinator");
         }
-        listed.push(slot);
+        if !listed.contains(&slot) {
+            listed.push(slot);
+        }
     }
     let organisations = organisations(state, me, &draft.recipients)?;
     let set: Slots = listed.iter().copied().collect();
@@ -158,7 +160,9 @@ pub(super) fn approve(
             if !relay.unapproved.contains(slot) {
                 return Err(Refusal::Invalid { field: "to", rule: "must be among those that wait for your approval" });
             }
-            readers.push(slot);
+            if !readers.contains(&slot) {
+                readers.push(slot);
+            }
         }
         readers
     };
