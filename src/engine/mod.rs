@@ -292,7 +292,7 @@ impl Engine {
             if let Some(suspension) = &known.suspended
                 && let Err(failure) = self.remove_from_all(&suspension.by, organisation).await
             {
-                tracing::warn!(%organisation, %failure, "a suspended organisation could not be taken out of its rooms");
+                tracing::warn!(%failure, "a suspended organisation could not be taken out of its rooms");
             }
         }
     }

@@ -284,7 +284,7 @@ impl Admission {
         match outcome {
             Ok(Ok(accepted)) => {
                 drop(pending);
-                tracing::debug!(%peer, actor = %accepted.caller.actor, key_exchange = accepted.caller.key_exchange, "connected");
+                tracing::debug!(%peer, certificate = %accepted.caller.log_name(), key_exchange = accepted.caller.key_exchange, "connected");
                 tokio::select! {
                     () = self.stop.cancelled() => {}
                     // Nobody takes connections any more: the server is ending, too.

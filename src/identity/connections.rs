@@ -42,6 +42,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// How logs name the caller: by the first eight bytes of its certificate's SHA-256, since a log may be read by who must not learn
+    /// who takes part in an incident. `samverkan certs show` prints the whole for a certificate.
+    pub fn log_name(&self) -> String {
+        self.certificate[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Cuts this caller's connection: [`Self::cancelled`] resolves now, the socket fails [`limits::CUT_NOTICE_TIME`] later.
     pub fn cancel(&self) {
         self.cancel.cancel();
@@ -161,7 +167,7 @@ async fn watch(caller: Arc<Caller>, cut: CancellationToken) {
         () = cut.cancelled() => return, // the connection ended by itself
         () = caller.cancelled() => {}
         () = until(caller.not_after) => {
-            tracing::info!(peer = %caller.peer, actor = %caller.actor, "certificate expired, connection is cut");
+            tracing::info!(peer = %caller.peer, certificate = %caller.log_name(), "certificate expired, connection is cut");
             caller.cancel();
         }
     }

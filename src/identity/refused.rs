@@ -75,7 +75,7 @@ pub enum Refused {
     #[error("too many connections")]
     TooManyConnections,
     /// This organisation has as many connections as it may.
-    #[error("too many connections of {organisation}")]
+    #[error("too many connections of one organisation")]
     TooManyOfOrganisation {
         /// Which.
         organisation: OrganisationId,

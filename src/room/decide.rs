@@ -199,6 +199,7 @@ pub fn decide(
         Command::SeeAs { participant } => {
             coordinator(me)?;
             let slot = state.resolve(me, &participant).ok_or(Refusal::ParticipantNotFound)?;
+            not_coordinator(slot)?;
             Ok(vec![Event::RoomSeenAs { organisation: state.participant(slot).organisation.clone() }])
         }
         Command::ChangeTerms { terms } => {
@@ -408,7 +409,10 @@ fn withdraw(
 ) -> Result<Vec<Event>, Refusal> {
     not_coordinator(me)?;
     if let Scope::Message(message) = scope {
-        message::own(state, me, caller, message, now)?;
+        let (_, posted) = message::own(state, me, caller, message, now)?;
+        if posted.fallen.is_some() {
+            return Err(Refusal::MessageFallen);
+        }
     }
     if recall.is_some_and(|recall| recall.answer_by <= now) {
         return Err(Refusal::Invalid { field: "recall_answer_by_time", rule: "must lie in the future" });

@@ -130,10 +130,10 @@ pub(super) struct Posted {
     pub(super) asks_for_acknowledgement: bool,
     /// Why it is shown to nobody any more but its source and the coordinator, if it isn't.
     pub(super) fallen: Option<Fall>,
-    /// The recipients that its source listed, if it did.
-    pub(super) listed: Option<Arc<Slots>>,
-    /// Whom it reaches at most, or its TLP:RED actors, where that is less than its consent says.
+    /// Whom it reaches at most: recipients, or those who could see what it stands for, or TLP:RED actors.
     pub(super) narrowed: Option<Arc<Narrowed>>,
+    /// The recipients that its source listed, where it did.
+    pub(super) recipients: Option<Arc<Slots>>,
     /// What it is made from, if it is a relay.
     pub(super) relay: Option<Arc<Relay>>,
 }
@@ -594,7 +594,7 @@ impl RoomState {
             }
             Event::TermsChanged { terms } => {
                 self.terms = terms.clone();
-                // The coordinator gives no consent, and releases its own messages without.
+                // The coordinator has no consent that could lapse.
                 for source in 1..self.participants.len() as u16 {
                     self.end_consent(Slot(source), &Scope::All, at);
                 }

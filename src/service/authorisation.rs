@@ -186,8 +186,8 @@ where
             Ok(method) => method,
             Err(error) => {
                 let effect = row(path).map_or(Effect::Reads, |method| method.effect);
-                let actor = caller.map(|caller| caller.actor.to_string());
-                tracing::info!(actor, method = path, %error, "call denied");
+                let certificate = caller.map(|caller| caller.log_name());
+                tracing::info!(certificate, method = path, %error, "call denied");
                 return Box::pin(async move { Ok(error.status(effect).into_http()) });
             }
         };
@@ -198,9 +198,9 @@ where
                 Ok(response) => status::explain(response?, *method),
                 Err(panic) => CallError::internal(method.path, panicked(&*panic)).status(method.effect).into_http(),
             };
-            let (actor, elapsed) = (caller.map(|caller| caller.actor.to_string()), began.elapsed());
+            let (certificate, elapsed) = (caller.map(|caller| caller.log_name()), began.elapsed());
             tracing::debug!(
-                actor,
+                certificate,
                 method = method.path,
                 status = status::of_response(&response),
                 ?elapsed,

@@ -61,7 +61,7 @@ async fn suspend_organisation(
     // It is durable, so that whoever is cut can't come back. A retry of an old suspension must not cut who was admitted again.
     if !call.engine().directory().admits(&organisation) {
         let cut = call.shared().connections.cut(|caller| caller.actor.organisation == organisation);
-        tracing::info!(%organisation, connections = cut, "organisation suspended, its connections are cut");
+        tracing::info!(connections = cut, "an organisation was suspended, its connections are cut");
     }
     Ok(api::SuspendOrganisationResponse {
         organisation_id: organisation.to_string(),

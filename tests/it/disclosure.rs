@@ -87,7 +87,9 @@ fn compare_looks(model: &Model, actor: &Actor, n: usize, room: &PureRoom, what: 
 }
 
 /// What a command makes of a room, and which events those were.
-fn made(answer: &Result<Vec<Arc<samverkan::room::event::Entry>>, samverkan::room::refusal::Refusal>) -> Result<Vec<samverkan::room::event::Event>, String> {
+fn made(
+    answer: &Result<Vec<Arc<samverkan::room::event::Entry>>, samverkan::room::refusal::Refusal>,
+) -> Result<Vec<samverkan::room::event::Event>, String> {
     match answer {
         Ok(entries) => Ok(entries.iter().map(|entry| entry.event.clone()).collect()),
         Err(refusal) => Err(crate::model::name_of(refusal)),

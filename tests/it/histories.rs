@@ -5,9 +5,7 @@
 use std::sync::Arc;
 
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
-use samverkan::room::event::{
-    AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject,
-};
+use samverkan::room::event::{AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject};
 use samverkan::room::ids::{
     Actor, ActorKind, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
     RecallId, ReleaseId, Timestamp,
@@ -272,10 +270,9 @@ impl Cast {
             15..=32 => Command::GiveConsent { change: Arc::new(self.change(rng, now)), expected_version: None },
             33..=38 => Command::WithdrawConsent {
                 scope: self.scope(rng, room, &who),
-                recall: rng.chance(50).then(|| Recall {
-                    id: recall(label),
-                    answer_by: Timestamp(now + rng.below(60) as i64 * MINUTE),
-                }),
+                recall: rng
+                    .chance(50)
+                    .then(|| Recall { id: recall(label), answer_by: Timestamp(now + rng.below(60) as i64 * MINUTE) }),
             },
             _ => {
                 let draft = self.draft(rng, room, label, &by.organisation);
@@ -312,10 +309,14 @@ impl Cast {
                 (by, Command::Release { release: release(label), messages, to: self.some_names(rng) })
             }
             20..=23 => {
-                let (of, id) = pick_of(rng, &room.find(|event| match event {
-                    Event::MessagesReleased { organisation, release, .. } => Some((organisation.clone(), *release)),
-                    _ => None,
-                }), 95)?;
+                let (of, id) = pick_of(
+                    rng,
+                    &room.find(|event| match event {
+                        Event::MessagesReleased { organisation, release, .. } => Some((organisation.clone(), *release)),
+                        _ => None,
+                    }),
+                    95,
+                )?;
                 (if rng.chance(85) { eva(&of) } else { by.clone() }, Command::RevokeRelease { release: id })
             }
             24..=42 => {
@@ -386,7 +387,14 @@ impl Cast {
                     Event::ConsentAsked { ask, source, .. } => Some((source.clone(), *ask)),
                     _ => None,
                 });
-                let (source, ask) = open.iter().rev().take(3).next_back().cloned().filter(|_| rng.chance(70)).or_else(|| rng.pick_any(&open))?;
+                let (source, ask) = open
+                    .iter()
+                    .rev()
+                    .take(3)
+                    .next_back()
+                    .cloned()
+                    .filter(|_| rng.chance(70))
+                    .or_else(|| rng.pick_any(&open))?;
                 let answers = [AskAnswer::Yes, AskAnswer::Yes, AskAnswer::Yes, AskAnswer::RelayOnly, AskAnswer::No];
                 let answer = rng.pick(&answers);
                 let command = Command::AnswerAsk { ask, answer, comment: "c".into(), release: release(label) };
@@ -458,7 +466,10 @@ impl Cast {
                 {
                     let side = rng.pick(&sides);
                     let (introduction, accepted, contact) = (side.id, rng.chance(85), "call me".into());
-                    return Some((eva(&side.organisation), Command::AnswerIntroduction { introduction, accepted, contact }));
+                    return Some((
+                        eva(&side.organisation),
+                        Command::AnswerIntroduction { introduction, accepted, contact },
+                    ));
                 }
                 let names = [self.name(rng, &other), self.any_name(rng)];
                 let side = |n: usize| (introduction(&format!("{label}/{n}")), names[n].clone(), "words".into());

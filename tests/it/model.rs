@@ -264,9 +264,7 @@ impl Model {
         let inside = o == source || source == COORDINATOR;
         standing.present
             && match name {
-                Name::Organisation(id) => {
-                    id == organisation && (inside || standing.attribution == Attribution::Named)
-                }
+                Name::Organisation(id) => id == organisation && (inside || standing.attribution == Attribution::Named),
                 Name::Participant(id) => *id == standing.id && (inside || !standing.is_hidden()),
             }
     }
@@ -334,10 +332,7 @@ impl Model {
         let answers = &self.moments[t].answers[source];
         let by_name = answers.named.get(&(o, material)) == Some(&Sharing::No);
         let mut caps = answers.caps.iter();
-        by_name
-            || caps.any(|((name, m), sharing)| {
-                *m == material && *sharing == Sharing::No && self.may_be(name, o, t)
-            })
+        by_name || caps.any(|((name, m), sharing)| *m == material && *sharing == Sharing::No && self.may_be(name, o, t))
     }
 
     /// Whether the consent's time is over, by the clock.

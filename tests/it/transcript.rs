@@ -7,6 +7,7 @@
 //! ```text
 //! register ORGANISATION...                   the coordinator cert-se lets organisations in
 //! suspend ORGANISATION                       and keeps one out
+//! in ROOM                                    what follows is about another room; the first one is `main`
 //! open BY title="..." terms="..."            the coordinator opens the room
 //! report BY what="..." ... CONSENT           or a report does: what how discovered countermeasures ongoing leak help contacts police
 //! amend BY what="..." ... CONSENT            answers anew
@@ -18,30 +19,63 @@
 //! leave BY
 //! remove NAME reason="..."
 //! role NAME as=ROLE
+//! terms "..."
 //! give BY CONSENT
-//! withdraw BY all | material=... | audience=... | name=NAME
+//! withdraw BY all | material=... | audience=... | name=NAME | message=#LABEL [recall=+2h] [as=ID]
+//! recalled BY ID deleted | retained-by-law | shared-onward | cannot-delete ["comment"]
 //! consent BY [of=NAME]
 //! post BY #LABEL MATERIAL TLP "text" [to=(NAME ...)] [coordinator-only] [red=(ACTOR ...)] [reply=#LABEL]
+//!                                    [supersedes=#LABEL] [acknowledge=+2h]
 //! preview BY MATERIAL TLP ...                as for post
+//! retract BY #LABEL reason="..."
+//! acknowledge BY #LABEL
+//! release BY #LABEL... to=(NAME ...) as=ID
+//! revoke BY ID
+//! suggest BY MATERIAL [source=NAME] reason="..."
+//! ask NAME #LABEL... | MATERIAL to=(NAME ...) | audience=... reason="..." within=+2h as=ID
+//! answer-ask BY ID yes | relay-only | no ["comment"]
+//! relay #LABEL from=(#LABEL ...) MATERIAL TLP "text" [to=(NAME ...)] [supersedes=#LABEL] [acknowledge=+2h]
+//! preview-relay from=(#LABEL ...) ...        as for relay
+//! approve BY #LABEL [to=(NAME ...)] ["text"] the text that was published, unless another is given
+//! reject BY #LABEL reason="..."
+//! receipts BY #LABEL
+//! explain BY #LABEL of=NAME
+//! see-as NAME
+//! police-report BY reference="..."
+//! forward #LABEL... to=NAME reason="..."
+//! disclose #LABEL... to=NAME statute="..." [suppress=+48h] as=ID
+//! confirm ID
+//! introduce NAME NAME first="..." second="..." as=ID
+//! answer-introduction BY ID yes | no [contact="..."]
+//! connect ROOM ROOM reason="..."
+//! connections ROOM
 //! read BY [new | after=INDEX] [page=N]       the mailbox, or what BY has not read yet in this transcript; page 100 unless told
+//! catch-up BY...                             they have read everything up to here
 //! participants BY
 //! room BY
 //! close | reopen                             the coordinator
-//! clock +30m                                 time passes (a transcript with the comment `# clock` needs it)
+//! clock +30m                                 time passes
 //! ```
 //!
-//! BY is an organisation (its person `duty`) or ORGANISATION/user|service/NAME; `remove`, `role`, `invite` and the like are by the
-//! coordinator unless `by=` says otherwise. NAME is an organisation id, or `~ORGANISATION`: the participant id under which that
-//! organisation stands in the room. Where an answer has `~region-a`, its reader was shown that random id and nothing else of region-a.
+//! BY is an organisation (its person `duty`) or ORGANISATION/user|service/NAME. Commands without it are by the coordinator, unless
+//! `by=` says otherwise. NAME is an organisation id, or `~ORGANISATION`: the participant id under which that organisation stands in
+//! the room. Where an answer has `~region-a`, its reader was shown that random id and nothing else of region-a. `as=ID` gives the id
+//! of a release, a question, a recall, a disclosure or an introduction a name; the two sides of an introduction have an id each.
 //! CONSENT: `logs/third-parties=direct`, `*/*=no`, `logs/NAME=no`, `newcomers/third-parties=yes`, `attribution=named`,
 //! `police=no`, `expires=+30m`, `expires=never`.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{Display, Write};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use samverkan::room::refusal::Refusal;
-use samverkan::room::words::{Answer, Assessment, Attribution, Audience, Material, PoliceAnswer, Role, Sharing, Tlp};
+use samverkan::room::words::{
+    Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
+};
+
+mod told;
+
+pub(crate) use told::{ConsentWords, Receipt, Relay, Told, Who, connected, decided, head, read_by, relayed};
 
 /// Something that understands the commands: a room of the pure core, or one on a real server.
 pub(crate) trait World {
@@ -105,6 +139,29 @@ impl Command {
         }
     }
 
+    /// Whether its first word is not who does it: the coordinator does, unless `by=` says otherwise.
+    pub(crate) fn is_by_coordinator(&self) -> bool {
+        let verbs = [
+            "invite",
+            "remove",
+            "role",
+            "close",
+            "reopen",
+            "terms",
+            "ask",
+            "relay",
+            "preview-relay",
+            "see-as",
+            "forward",
+            "disclose",
+            "confirm",
+            "introduce",
+            "connect",
+            "connections",
+        ];
+        verbs.contains(&self.verb.as_str())
+    }
+
     /// The word after the verb: who does it.
     pub(crate) fn by(&self) -> &str {
         self.words.first().unwrap_or_else(|| panic!("{} needs a word that says who", self.verb))
@@ -154,11 +211,6 @@ pub(crate) fn transcripts() -> Vec<PathBuf> {
     paths
 }
 
-/// Whether the transcript needs a clock that it can move.
-pub(crate) fn needs_clock(path: &Path) -> bool {
-    fs::read_to_string(path).expect("a transcript can be read").lines().any(|line| line == "# clock")
-}
-
 /// Runs a transcript and compares the answers; `update` rewrites them instead. An error shows the first difference.
 pub(crate) fn check(path: &Path, world: &mut dyn World, update: bool) -> Result<(), String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -183,162 +235,6 @@ pub(crate) fn check(path: &Path, world: &mut dyn World, update: bool) -> Result<
         fs::write(path, rewritten.join("\n")).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
-}
-
-/// Somebody as shown to a reader.
-pub(crate) struct Who {
-    /// The organisation id, or `~` and the organisation that the world knows behind a pseudonym.
-    pub(crate) name: String,
-    /// Its role.
-    pub(crate) role: Role,
-    /// Shown to itself and the coordinator.
-    pub(crate) attribution: Option<Attribution>,
-    /// Whether it is the reader.
-    pub(crate) is_reader: bool,
-}
-
-impl Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.name, role(self.role))?;
-        // The coordinator is always named, and that is not worth a word.
-        if let Some(shown) = self.attribution.filter(|_| self.role != Role::Coordinator) {
-            write!(f, ", {}", attribution(shown))?;
-        }
-        if self.is_reader { f.write_str(" (you)") } else { Ok(()) }
-    }
-}
-
-/// What stands at one index of a mailbox.
-pub(crate) enum Told {
-    /// A message. Everything after the text is shown only where it is there.
-    Message {
-        label: String,
-        from: String,
-        material: Material,
-        tlp: Tlp,
-        text: String,
-        reply: Option<String>,
-        occurred: bool,
-        to: Vec<String>,
-        coordinator_only: bool,
-        actor: Option<String>,
-    },
-    Withdrawn,
-    Notice(Vec<(u64, u64)>),
-    RoomOpened,
-    RoomClosed,
-    RoomReopened,
-    Joined(Who),
-    Left(Who),
-    Removed {
-        who: Who,
-        reason: String,
-    },
-    Identified(Who),
-    RoleChanged(Who),
-    Invited {
-        organisation: String,
-        role: Role,
-    },
-    Declined {
-        organisation: String,
-    },
-    /// Whose, and what it set, in the words of [`consent_words`].
-    ConsentGiven {
-        name: String,
-        change: String,
-    },
-    /// Whose, and the scope as in the command.
-    ConsentWithdrawn {
-        name: String,
-        scope: String,
-    },
-    ConsentExpired {
-        name: String,
-    },
-    ReportFiled {
-        name: String,
-    },
-    ReportAmended {
-        name: String,
-    },
-}
-
-impl Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message { label, from, material: m, tlp: t, text, reply, occurred, to, coordinator_only, actor } => {
-                write!(f, "{label} from {from}, {} {}: \"{text}\"", material(*m), tlp(*t))?;
-                if let Some(reply) = reply {
-                    write!(f, ", in reply to {reply}")?;
-                }
-                if *occurred {
-                    f.write_str(", with the author's own time")?;
-                }
-                if !to.is_empty() {
-                    write!(f, ", to {}", to.join(" "))?;
-                }
-                if *coordinator_only {
-                    f.write_str(", coordinator only")?;
-                }
-                actor.as_ref().map_or(Ok(()), |actor| write!(f, ", by {actor}"))
-            }
-            Self::Withdrawn => f.write_str("withdrawn"),
-            Self::Notice(ranges) => {
-                f.write_str("notice: withdrawn")?;
-                ranges.iter().try_for_each(|(first, last)| {
-                    if first == last { write!(f, " {first}") } else { write!(f, " {first}-{last}") }
-                })
-            }
-            Self::RoomOpened => f.write_str("room opened"),
-            Self::RoomClosed => f.write_str("room closed"),
-            Self::RoomReopened => f.write_str("room reopened"),
-            Self::Joined(who) => write!(f, "joined: {who}"),
-            Self::Left(who) => write!(f, "left: {who}"),
-            Self::Removed { who, reason } => write!(f, "removed: {who}: \"{reason}\""),
-            Self::Identified(who) => write!(f, "identified: {who}"),
-            Self::RoleChanged(who) => write!(f, "role changed: {who}"),
-            Self::Invited { organisation, role: r } => write!(f, "invited: {organisation}, {}", role(*r)),
-            Self::Declined { organisation } => write!(f, "declined: {organisation}"),
-            Self::ConsentGiven { name, change } => write!(f, "consent of {name}: {change}"),
-            Self::ConsentWithdrawn { name, scope } => write!(f, "consent of {name} withdrawn: {scope}"),
-            Self::ConsentExpired { name } => write!(f, "consent of {name} expired"),
-            Self::ReportFiled { name } => write!(f, "report of {name} filed"),
-            Self::ReportAmended { name } => write!(f, "report of {name} amended"),
-        }
-    }
-}
-
-/// What a consent, or a change of one, says: only what is answered, in the order of the fact sheet.
-pub(crate) struct ConsentWords {
-    pub(crate) cells: Vec<(Material, Audience, Sharing)>,
-    /// Name as the source wrote it (`~` and organisation for a participant id).
-    pub(crate) named: Vec<(String, Material, Sharing)>,
-    pub(crate) newcomers: Vec<(Audience, Answer)>,
-    pub(crate) attribution: Option<Attribution>,
-    pub(crate) police: Option<PoliceAnswer>,
-    /// `Some(true)`: at some time. `Some(false)`: never.
-    pub(crate) expires: Option<bool>,
-}
-
-impl Display for ConsentWords {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words = Vec::new();
-        let Self { cells, named, newcomers, attribution: shown, police: answer, expires } = self;
-        let (mut cells, mut named, mut newcomers) = (cells.clone(), named.clone(), newcomers.clone());
-        cells.sort();
-        named.sort();
-        newcomers.sort();
-        words.extend(cells.iter().map(|(m, a, s)| format!("{}/{}={}", material(*m), audience(*a), sharing(*s))));
-        words.extend(named.iter().map(|(name, m, s)| format!("{}/{name}={}", material(*m), sharing(*s))));
-        words.extend(
-            newcomers.iter().map(|(a, answer)| format!("newcomers/{}={}", audience(*a), self::answer(*answer))),
-        );
-        words.extend(shown.map(|shown| format!("attribution={}", attribution(shown))));
-        words.extend(answer.map(|answer| format!("police={}", police(answer))));
-        words.extend(expires.map(|expires| if expires { "expires".to_owned() } else { "expires=never".to_owned() }));
-        if words.is_empty() { f.write_str("nothing") } else { f.write_str(&words.join(" ")) }
-    }
 }
 
 /// One line each, or `(nothing)`.
@@ -381,6 +277,46 @@ words!(police, to_police, PoliceAnswer, {
     NotAnswered = "not-answered", No = "no", OrganisationReportsItself = "organisation-reports-itself",
     CoordinatorMayForward = "coordinator-may-forward",
 });
+words!(ask_answer, to_ask_answer, AskAnswer, { No = "no", RelayOnly = "relay-only", Yes = "yes" });
+words!(recall_answer, to_recall_answer, RecallAnswer, {
+    Deleted = "deleted", RetainedByLaw = "retained-by-law", SharedOnward = "shared-onward", CannotDelete = "cannot-delete",
+});
+
+/// The caller's side of an introduction: each has an id of its own. Another's is written out.
+pub(crate) fn own_side(command: &Command) -> String {
+    let label = command.words.get(1).expect("an introduction");
+    let organisation = command.by().split('/').next().unwrap_or_default();
+    if label.contains('/') { label.clone() } else { format!("{label}/{organisation}") }
+}
+
+/// `yes` or `no`.
+pub(crate) fn is_yes(word: &str) -> bool {
+    matches!(to_answer(word), Answer::Yes)
+}
+
+/// A time to come, as `+30m` or `+24h`, in microseconds.
+pub(crate) fn duration(word: &str) -> i64 {
+    let minutes = |unit: char, minutes: i64| {
+        let number = word.strip_prefix('+').and_then(|word| word.strip_suffix(unit))?.parse::<i64>().ok()?;
+        Some(number * minutes)
+    };
+    minutes('m', 1).or_else(|| minutes('h', 60)).unwrap_or_else(|| panic!("{word}: a duration reads +30m or +24h"))
+        * MINUTE
+}
+
+/// Microseconds.
+pub(crate) const MINUTE: i64 = 60_000_000;
+
+/// Numbers the lines of a page of a mailbox. What is older than a line before it, as a release is, says so.
+pub(crate) fn mailbox(page: impl IntoIterator<Item = (u64, Option<i64>, Told)>) -> String {
+    let mut latest: Option<i64> = None;
+    lines(page.into_iter().map(|(index, at, told)| {
+        let minutes = latest.zip(at).map_or(0, |(latest, at)| (latest - at) / MINUTE);
+        latest = latest.max(at);
+        let age = if minutes > 0 { format!(", {minutes} minutes old") } else { String::new() };
+        format!("{index} {told}{age}")
+    }))
+}
 
 /// The refusal as the API names it, without `ERROR_REASON_`, and the field of the request that it is about.
 pub(crate) fn reason(refusal: &Refusal) -> String {
@@ -409,6 +345,21 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::RequestIdReused => "REQUEST_ID_REUSED",
         Refusal::AlreadyRegistered => "ORGANISATION_EXISTS",
         Refusal::LimitReached { what: _, max: _ } => "LIMIT_REACHED",
+        Refusal::EditWidens { field: _ } => "EDIT_WIDENS",
+        Refusal::MessageFallen => "MESSAGE_WITHDRAWN",
+        Refusal::NamedNo => "NAMED_NO",
+        Refusal::AskNotFound => "ASK_NOT_FOUND",
+        Refusal::AskClosed => "ASK_CLOSED",
+        Refusal::ReleaseNotFound => "RELEASE_NOT_FOUND",
+        Refusal::RecallNotFound => "RECALL_NOT_FOUND",
+        Refusal::RelayNotPermitted { participant: _ } => "RELAY_NOT_PERMITTED",
+        Refusal::TextChanged => "TEXT_CHANGED",
+        Refusal::AcknowledgementNotAsked => "ACKNOWLEDGEMENT_NOT_ASKED",
+        Refusal::AlreadyAcknowledged => "ALREADY_ACKNOWLEDGED",
+        Refusal::PoliceForwardingNotAllowed => "POLICE_FORWARDING_NOT_ALLOWED",
+        Refusal::SecondPersonRequired => "SECOND_PERSON_REQUIRED",
+        Refusal::DisclosureNotFound => "DISCLOSURE_NOT_FOUND",
+        Refusal::IntroductionNotFound => "INTRODUCTION_NOT_FOUND",
     };
     reason.to_owned()
 }

@@ -65,7 +65,7 @@ pub(super) fn ask(
     }
     if let Subject::Messages(messages) = &subject {
         if messages.is_empty() || messages.len() > limits::RELEASE_MESSAGES_MAX {
-            return Err(Refusal::Invalid { field: "messages", rule: "must be 1 to 256 messages" });
+            return Err(Refusal::Invalid { field: "messages.message_ids", rule: "must be 1 to 256 messages" });
         }
         for &message in messages {
             let seq = state.message(message).ok_or(Refusal::MessageNotVisible)?;
@@ -90,7 +90,7 @@ pub(super) fn ask(
 
 /// Whom the source is asked about: never somebody whom it can't see.
 fn asked_for(state: &RoomState, me: Slot, source: Slot, names: &[Name]) -> Result<Vec<OrganisationId>, Refusal> {
-    let invalid = |rule| Err(Refusal::Invalid { field: "to", rule });
+    let invalid = |rule| Err(Refusal::Invalid { field: "participants.names", rule });
     if names.is_empty() || names.len() > limits::RECIPIENTS_MAX {
         return invalid("must be 1 to 256 participants, or an audience");
     }
@@ -139,7 +139,7 @@ pub(super) fn answer(
             if readers.is_empty() {
                 return Err(Refusal::RecipientNotVisible);
             }
-            may_receive(state, me, &readers, &messages)?;
+            may_receive(state, me, "participants.names", &readers, &messages)?;
             let to = readers.iter().map(|&slot| state.participant(slot).organisation.clone()).collect();
             events.push(released(state, caller, release, &messages, to));
         }

@@ -64,14 +64,14 @@ pub(super) fn forward(
     let places = others(state, me, caller, messages, now)?;
     let authority = state.resolve(me, to).ok_or(Refusal::RecipientNotVisible)?;
     if state.participant(authority).role != Role::Authority {
-        return Err(Refusal::Invalid { field: "to", rule: "must be a participant with the role authority" });
+        return Err(Refusal::Invalid { field: "authority", rule: "must be a participant with the role authority" });
     }
     for posted in places.iter().filter_map(|&seq| state.posted(seq)) {
         if posted.fallen.is_some() {
             return Err(Refusal::MessageFallen);
         }
         if posted.source == authority {
-            return Err(Refusal::Invalid { field: "to", rule: "must not be the source of one of the messages" });
+            return Err(Refusal::Invalid { field: "authority", rule: "must not be the source of one of the messages" });
         }
         let consent = &state.participant(posted.source).consent;
         let allowed = consent.police == PoliceAnswer::CoordinatorMayForward
@@ -112,12 +112,12 @@ pub(super) fn legal_duty(
     let of_receiver = |seq: &Seq| state.posted(*seq).is_some_and(|posted| posted.source == receiver);
     if RoomState::is_coordinator(receiver) || places.iter().any(of_receiver) {
         return Err(Refusal::Invalid {
-            field: "to",
+            field: "receiver",
             rule: "must be neither the coordinator nor a source of the messages",
         });
     }
     if suppress_until.is_some_and(|until| until <= now) {
-        return Err(Refusal::Invalid { field: "suppress_notice_until_time", rule: "must lie in the future" });
+        return Err(Refusal::Invalid { field: "suppress_until_time", rule: "must lie in the future" });
     }
     if state.matters.proposed.len() >= limits::MATTERS_MAX {
         return Err(Refusal::LimitReached { what: "proposed legal disclosures in one room", max: limits::MATTERS_MAX });

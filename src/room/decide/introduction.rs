@@ -47,7 +47,10 @@ pub(super) fn answer(
         open(state)?;
         person(caller)?;
         if contact.is_empty() {
-            return Err(Refusal::Invalid { field: "contact", rule: "is required to agree: how the other reaches you" });
+            return Err(Refusal::Invalid {
+                field: "accepted.contact",
+                rule: "is required to agree: how the other reaches you",
+            });
         }
     }
     let organisation = caller.organisation.clone();

@@ -148,11 +148,11 @@ fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Re
         return widens("draft.coordinator_only");
     }
     let listed = |organisation: &OrganisationId| state.slot(organisation);
-    if let Some(before) = &old.listed {
+    if let Some(before) = &old.recipients {
         let is_new = |slot: Slot| !before.contains(slot) && slot != me && !RoomState::is_coordinator(slot);
-        // Without a list it would be for all that consent allows.
-        let all = new.recipients.is_empty() && !new.coordinator_only && new.tlp != Tlp::Red;
-        if all || new.recipients.iter().filter_map(listed).any(is_new) {
+        // None would be all. A message to the coordinator only, or to named persons, lists none.
+        let to_all = new.recipients.is_empty() && !new.coordinator_only && new.tlp != Tlp::Red;
+        if to_all || new.recipients.iter().filter_map(listed).any(is_new) {
             return widens("draft.recipients");
         }
     }

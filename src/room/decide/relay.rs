@@ -7,7 +7,7 @@ use super::release::may_receive;
 use super::{Event, Refusal, RoomState, open, person, shown};
 use crate::limits;
 use crate::room::consent::{Name, Slot, Slots};
-use crate::room::disclose::is_visible;
+use crate::room::disclose::{is_visible, knows_as_source};
 use crate::room::event::{Message, RelayDraft};
 use crate::room::ids::{Actor, MessageId, OrganisationId, Seq, Timestamp};
 use crate::room::state::{Posted, Relay, RelayWish, only_source};
@@ -39,7 +39,7 @@ pub(in crate::room) fn resolve_relay(
         return invalid("draft.tlp", "must not be TLP:RED, which is for persons; a relay goes to organisations");
     }
     if draft.parents.is_empty() || draft.parents.len() > limits::PARENTS_MAX {
-        return invalid("draft.parent_ids", "must be 1 to 64 messages");
+        return invalid("draft.parent_message_ids", "must be 1 to 64 messages");
     }
     if draft.recipients.len() > limits::RECIPIENTS_MAX {
         return invalid("draft.recipients", "at most 256");
@@ -131,7 +131,9 @@ fn of_source<'s>(
     let seq = state.message(message).filter(|&seq| is_visible(state, me, caller, seq, now));
     let seq = seq.ok_or(Refusal::MessageNotVisible)?;
     let posted = state.posted(seq).ok_or(Refusal::MessageNotVisible)?;
-    let relay = posted.relay.as_deref().filter(|relay| relay.only_source() == Some(me));
+    let is_source =
+        |relay: &&Relay| relay.only_source() == Some(me) && knows_as_source(state, me, Some(caller), relay, now);
+    let relay = posted.relay.as_deref().filter(is_source);
     Ok((posted, relay.ok_or(Refusal::MessageNotVisible)?))
 }
 
@@ -158,7 +160,10 @@ pub(super) fn approve(
         for name in to {
             let slot = shown(state, me, name)?;
             if !relay.unapproved.contains(slot) {
-                return Err(Refusal::Invalid { field: "to", rule: "must be among those that wait for your approval" });
+                return Err(Refusal::Invalid {
+                    field: "recipients",
+                    rule: "must be among those that wait for your approval",
+                });
             }
             if !readers.contains(&slot) {
                 readers.push(slot);
@@ -166,7 +171,7 @@ pub(super) fn approve(
         }
         readers
     };
-    may_receive(state, me, &readers, &relay.parents)?;
+    may_receive(state, me, "recipients", &readers, &relay.parents)?;
     let to = readers.iter().map(|&slot| state.participant(slot).organisation.clone()).collect();
     Ok(vec![Event::RelayApproved { organisation: caller.organisation.clone(), message, to }])
 }
@@ -179,6 +184,9 @@ pub(super) fn reject(
     reason: Arc<str>,
     now: Timestamp,
 ) -> Result<Vec<Event>, Refusal> {
-    of_source(state, me, caller, message, now)?;
+    let (posted, _) = of_source(state, me, caller, message, now)?;
+    if state.fallen(posted).is_some() {
+        return Err(Refusal::TextChanged);
+    }
     Ok(vec![Event::RelayRejected { organisation: caller.organisation.clone(), message, reason }])
 }

@@ -25,7 +25,7 @@ pub(super) fn release(
     for name in to {
         readers.push(shown(state, me, name)?);
     }
-    may_receive(state, me, &readers, &messages)?;
+    may_receive(state, me, "recipients", &readers, &messages)?;
     let to = organisations(state, me, to)?;
     Ok(vec![released(state, caller, release, &messages, to)])
 }
@@ -78,8 +78,14 @@ pub(super) fn releasable(
 }
 
 /// Whether messages of `me` may be opened to these participants, whom it can see.
-pub(super) fn may_receive(state: &RoomState, me: Slot, readers: &[Slot], messages: &[Seq]) -> Result<(), Refusal> {
-    let invalid = |rule| Err(Refusal::Invalid { field: "to", rule });
+pub(super) fn may_receive(
+    state: &RoomState,
+    me: Slot,
+    field: &'static str,
+    readers: &[Slot],
+    messages: &[Seq],
+) -> Result<(), Refusal> {
+    let invalid = |rule| Err(Refusal::Invalid { field, rule });
     if readers.is_empty() || readers.len() > limits::RECIPIENTS_MAX {
         return invalid("must be 1 to 256 participants");
     }

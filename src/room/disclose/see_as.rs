@@ -52,6 +52,9 @@ pub fn see_as(
         return Err(Refusal::CoordinatorOnly);
     }
     let slot = state.resolve(reader.slot, participant).ok_or(Refusal::ParticipantNotFound)?;
+    if slot == reader.slot {
+        return Err(Refusal::NotForTheCoordinator);
+    }
     let visible = state.participants().map(|(other, _)| other).filter(|&other| state.can_see(slot, other));
     let mut roster: Vec<_> = visible.map(|other| show_at(state, slot, other, state.next())).collect();
     roster.sort_by_key(|participant| participant.id);

@@ -20,6 +20,8 @@ pub enum AudienceReason {
     Coordinator,
     /// It is the sender's own organisation.
     Author,
+    /// It is the only source of this relay.
+    Source,
     /// It comes from the coordinator.
     FromCoordinator,
     /// The class allows it.
@@ -217,6 +219,13 @@ pub(super) fn of_message(
     let is_red = posted.tlp == Tlp::Red;
     if RoomState::is_coordinator(other) && !(is_red && fallen.is_some()) {
         return (true, AudienceReason::Coordinator);
+    }
+    if let Some(relay) = posted.relay.as_deref()
+        && relay.only_source() == Some(other)
+        && relay.told.contains(other)
+        && state.participant(other).present_since.is_some_and(|since| since <= seq)
+    {
+        return (true, AudienceReason::Source);
     }
     if state.by_rule(other, seq, posted, now) {
         return (true, by_rule(state, other, posted));

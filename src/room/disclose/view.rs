@@ -3,7 +3,7 @@
 //! Whether it is told at all is `visible`'s question. Upholds: R5, R7.
 
 use super::shown::{ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
-use super::visible::is_visible;
+use super::visible::{is_visible, knows_as_source};
 use super::{Reader, show_at};
 use crate::room::consent::{Slot, Slots};
 use crate::room::event::{AskedFor, Entry, Event, IntroductionSide, Message};
@@ -60,8 +60,8 @@ pub(super) fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Ti
         }
         Event::RelayPublished { organisation, message, .. } => {
             let relay = state.posted(entry.seq)?.relay.as_deref()?;
-            let shown_relay = view_relay(state, reader, entry.seq, relay);
-            let told_only = relay.is_source(reader.slot)
+            let shown_relay = view_relay(state, reader, entry.seq, relay, now);
+            let told_only = knows_as_source(state, reader.slot, Some(reader.actor), relay, now)
                 && relay.only_source() != Some(reader.slot)
                 && !relay.allowed.contains(reader.slot);
             if told_only {
@@ -218,12 +218,13 @@ fn receiver(state: &RoomState, reader: Reader<'_>, to: &OrganisationId, seq: Seq
     can_tell.then(|| show_at(state, reader.slot, slot, seq))
 }
 
-fn view_relay(state: &RoomState, reader: Reader<'_>, seq: Seq, relay: &Relay) -> ShownRelay {
+fn view_relay(state: &RoomState, reader: Reader<'_>, seq: Seq, relay: &Relay, now: Timestamp) -> ShownRelay {
     let coordinator = RoomState::is_coordinator(reader.slot);
-    if !coordinator && !relay.is_source(reader.slot) {
+    if !coordinator && !knows_as_source(state, reader.slot, Some(reader.actor), relay, now) {
         return ShownRelay::default();
     }
-    let parents = relay.parents.iter().filter_map(|&seq| state.posted(seq));
+    let exists = |seq: &&Seq| is_visible(state, reader.slot, reader.actor, **seq, now);
+    let parents = relay.parents.iter().filter(exists).filter_map(|&seq| state.posted(seq));
     let parents = parents.filter(|parent| coordinator || parent.source == reader.slot).map(|parent| parent.id);
     let list = |set: &Slots| {
         let could_see = |slot: Slot| {
@@ -263,10 +264,14 @@ fn view_message(
     let parent = in_reply_to.filter(|&parent| {
         state.message(parent).is_some_and(|seq| is_visible(state, reader.slot, reader.actor, seq, now))
     });
-    let saw_what_it_supersedes = state.posted(entry.seq).is_some_and(|posted| match posted.narrowed.as_deref() {
-        Some(Narrowed::Recipients(could_see)) => could_see.contains(reader.slot),
-        Some(Narrowed::Red { .. }) => true,
-        None => false,
+    let saw_what_it_supersedes = state.posted(entry.seq).is_some_and(|posted| {
+        let relayed = posted.relay.as_deref().is_some_and(|relay| relay.saw_superseded.contains(reader.slot));
+        relayed
+            || match posted.narrowed.as_deref() {
+                Some(Narrowed::Recipients(could_see)) => could_see.contains(reader.slot),
+                Some(Narrowed::Red { .. }) => true,
+                None => false,
+            }
     });
     ShownMessage {
         id: *id,

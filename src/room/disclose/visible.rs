@@ -4,7 +4,7 @@
 
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, Seq, Timestamp};
-use crate::room::state::{Narrowed, OpenedBy, Posted, RoomState, Trace};
+use crate::room::state::{Narrowed, OpenedBy, Posted, Relay, RoomState, Trace};
 
 /// On what ground an entry is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +108,7 @@ fn message(
     if RoomState::is_coordinator(reader) {
         return Some(Basis::Coordinator);
     }
-    if let Some(relay) = posted.relay.as_deref().filter(|relay| relay.is_source(reader)) {
+    if let Some(relay) = posted.relay.as_deref().filter(|relay| knows_as_source(state, reader, actor, relay, now)) {
         let told = || state.participant(reader).present_since.is_some_and(|since| since <= seq);
         let is_told = relay.told.contains(reader) && told();
         if is_told && (relay.only_source() == Some(reader) || !relay.allowed.contains(reader)) {
@@ -119,4 +119,17 @@ fn message(
         return Some(Basis::Rule);
     }
     state.openings_of(reader, seq, now).next().map(|opening| Basis::Opened(opening.by))
+}
+
+/// Whether the reader is a source of the relay and can see one of its own messages that it is made from: to who can't, TLP:RED, the
+/// relay is a message like any other.
+pub(in crate::room) fn knows_as_source(
+    state: &RoomState,
+    reader: Slot,
+    actor: Option<&Actor>,
+    relay: &Relay,
+    now: Timestamp,
+) -> bool {
+    let own = |&parent: &Seq| state.posted(parent).is_some_and(|posted| posted.source == reader);
+    relay.parents.iter().any(|parent| own(parent) && basis(state, reader, actor, *parent, now).is_some())
 }

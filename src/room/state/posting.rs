@@ -11,6 +11,11 @@ use crate::room::ids::{MessageId, OrganisationId, Seq};
 use crate::room::words::Tlp;
 
 impl RoomState {
+    /// The numbers of organisations that are or were here.
+    pub(super) fn slots(&self, organisations: &[OrganisationId]) -> Slots {
+        organisations.iter().filter_map(|organisation| self.slot(organisation)).collect()
+    }
+
     pub(super) fn post(
         &mut self,
         source: Slot,
@@ -24,8 +29,6 @@ impl RoomState {
         }
         self.messages.insert(message.id, entry.seq);
         self.relays.extend(relay.iter().map(|_| entry.seq));
-        let listed = || message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
-        let listed = (!message.recipients.is_empty()).then(|| Arc::new(listed()));
         Trace::Message(Posted {
             id: message.id,
             recorded_at: entry.recorded_at,
@@ -35,8 +38,8 @@ impl RoomState {
             coordinator_only: message.coordinator_only,
             asks_for_acknowledgement: message.acknowledge_by.is_some(),
             fallen: None,
-            listed,
             narrowed,
+            recipients: (!message.recipients.is_empty()).then(|| Arc::new(self.slots(&message.recipients))),
             relay,
         })
     }
@@ -51,7 +54,7 @@ impl RoomState {
             let actors = message.red_actors.iter().filter(|actor| saw(&actor.organisation)).cloned().collect();
             return Some(Arc::new(Narrowed::Red { author: entry.author.clone(), actors }));
         }
-        let recipients: Slots = message.recipients.iter().filter_map(|organisation| self.slot(organisation)).collect();
+        let recipients = self.slots(&message.recipients);
         let listed = |slot| message.recipients.is_empty() || recipients.contains(slot);
         if let Some(old) = old {
             let seen = |&slot: &Slot| self.reaches(slot, old, entry.recorded_at) && listed(slot);

@@ -25,6 +25,8 @@ pub(in crate::room) struct Relay {
     pub(in crate::room) unapproved: Slots,
     /// Sources that are told of it.
     pub(in crate::room) told: Slots,
+    /// Who could see the relay that it stands for.
+    pub(in crate::room) saw_superseded: Slots,
     /// SHA-256 of its text: what an approval is bound to.
     pub(in crate::room) text_digest: [u8; 32],
 }
@@ -113,8 +115,7 @@ impl RoomState {
             if parent.tlp == Tlp::Red {
                 return Some(RelayBar::Red);
             }
-            // Its own recipients: that an edit reaches nobody new says nothing of a coordinator's words.
-            if parent.source != reader && parent.listed.as_ref().is_some_and(|listed| !listed.contains(reader)) {
+            if parent.source != reader && parent.recipients.as_ref().is_some_and(|to| !to.contains(reader)) {
                 return Some(RelayBar::NotARecipient);
             }
             if parent.coordinator_only {
@@ -165,19 +166,26 @@ impl RoomState {
         now: Timestamp,
     ) -> Relay {
         let parents: Vec<Seq> = parents.iter().filter_map(|&id| self.message(id)).collect();
-        let slots = |list: &[OrganisationId]| -> Slots { list.iter().filter_map(|o| self.slot(o)).collect() };
-        let listed = slots(&message.recipients);
+        let listed = self.slots(&message.recipients);
         let listed = (!message.recipients.is_empty()).then_some(&listed);
         let wish = RelayWish { parents: &parents, tlp: message.tlp, listed };
         let allowed = |&(slot, _): &(Slot, _)| self.relay_bar(&wish, slot, now).is_none();
         let allowed: Slots = self.participants().filter(allowed).map(|(slot, _)| slot).collect();
         let sources = self.sources(&parents);
-        let unapproved = slots(unapproved);
+        let unapproved = self.slots(unapproved);
         let knows = |&source: &Slot| {
             let gets = |slot| slot != source && (allowed.contains(slot) || unapproved.contains(slot));
             self.participants().any(|(slot, _)| gets(slot) && self.can_see(source, slot))
         };
         let told = sources.iter().map(|(source, _)| *source).filter(knows).collect();
-        Relay { parents, sources, allowed, unapproved, told, text_digest: chain::text(&message.text) }
+        let text_digest = chain::text(&message.text);
+        let saw = |&slot: &Slot| {
+            let old = message.supersedes.and_then(|old| self.message(old));
+            let told =
+                |seq| self.posted(seq).and_then(|old| old.relay.as_deref()).is_some_and(|old| old.told.contains(slot));
+            old.is_some_and(|seq| told(seq) || self.reaches(slot, seq, now))
+        };
+        let saw_superseded = self.participants().map(|(slot, _)| slot).filter(saw).collect();
+        Relay { parents, sources, allowed, unapproved, told, saw_superseded, text_digest }
     }
 }

@@ -297,8 +297,14 @@ fn what_is_unspecified_or_false_in_a_change_is_refused() {
 #[test]
 fn a_withdrawal_has_a_scope() {
     use api::withdraw_consent_request::Scope as Asked;
-    let withdraw =
-        |scope| withdraw_consent(api::WithdrawConsentRequest { request_id: ID.into(), room_id: ROOM.into(), scope });
+    let withdraw = |scope| {
+        withdraw_consent(api::WithdrawConsentRequest {
+            request_id: ID.into(),
+            room_id: ROOM.into(),
+            scope,
+            recall_answer_by_time: None,
+        })
+    };
     assert_eq!(fields(withdraw(None)), ["scope"]);
     assert_eq!(fields(withdraw(Some(Asked::All(false)))), ["all"]);
     assert_eq!(fields(withdraw(Some(Asked::Material(0)))), ["material"]);

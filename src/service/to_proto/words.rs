@@ -94,6 +94,7 @@ pub(super) fn audience_reason(word: AudienceReason) -> api::AudienceReason {
     match word {
         AudienceReason::Coordinator => api::AudienceReason::Coordinator,
         AudienceReason::Author => api::AudienceReason::Author,
+        AudienceReason::Source => api::AudienceReason::Source,
         AudienceReason::FromCoordinator => api::AudienceReason::CoordinatorMessage,
         AudienceReason::Consent => api::AudienceReason::ClassDirect,
         AudienceReason::NamedConsent => api::AudienceReason::NamedDirect,
@@ -132,6 +133,7 @@ pub(super) fn reason_text(word: AudienceReason) -> &'static str {
     match word {
         AudienceReason::Coordinator => "the coordinator sees what is posted in the room",
         AudienceReason::Author => "it is your own organisation",
+        AudienceReason::Source => "it is the only source of this relay",
         AudienceReason::FromCoordinator => "the coordinator's messages need no consent",
         AudienceReason::Consent => "your consent allows direct sharing with this class",
         AudienceReason::NamedConsent => "your consent names it and allows direct sharing",

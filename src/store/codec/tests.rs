@@ -4,8 +4,14 @@ use std::sync::Arc;
 
 use super::*;
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
-use crate::room::event::{Event, IntakeReport, Message, Request};
-use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Timestamp};
+use crate::room::directory::DirectoryEvent;
+use crate::room::event::{
+    AskedFor, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
+};
+use crate::room::ids::{
+    Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
+    RecallId, ReleaseId, RequestId, Timestamp,
+};
 use crate::room::mailbox::{Notice, Run};
 use crate::room::words::*;
 
@@ -54,6 +60,8 @@ fn events() -> Vec<Event> {
         coordinator_only: true,
         in_reply_to: Some(MessageId::from_bytes([7; 16])),
         occurred_at: Some(Timestamp(12)),
+        supersedes: Some(MessageId::from_bytes([10; 16])),
+        acknowledge_by: Some(Timestamp(77)),
     };
     let mut events = vec![
         Event::RoomOpened { coordinator: organisation("cert-se"), title: "title".into(), terms: "terms".into() },
@@ -79,7 +87,7 @@ fn events() -> Vec<Event> {
         Event::ConsentExpired { organisation: a() },
         Event::ReportFiled { organisation: a(), report: Arc::new(report) },
         Event::ReportFiled { organisation: a(), report: Arc::new(IntakeReport::default()) },
-        Event::MessagePosted { organisation: a(), message: Arc::new(message) },
+        Event::MessagePosted { organisation: a(), message: Arc::new(message.clone()) },
         Event::RoomClosed,
         Event::RoomReopened,
     ];
@@ -90,10 +98,111 @@ fn events() -> Vec<Event> {
         Scope::Audience(Audience::ThirdParties),
         Scope::Named(by_id),
         Scope::Named(by_pseudonym),
+        Scope::Message(MessageId::from_bytes([8; 16])),
     ] {
-        events.push(Event::ConsentWithdrawn { organisation: a(), scope });
+        events.push(Event::ConsentWithdrawn { organisation: a(), scope: scope.clone(), recall: None });
+        events.push(Event::ConsentWithdrawn { organisation: a(), scope, recall: Some(recall()) });
     }
+    events.extend(events_of_consent_in_full(message));
     events
+}
+
+fn recall() -> Recall {
+    Recall { id: RecallId::from_bytes([11; 16]), answer_by: Timestamp(3000) }
+}
+
+fn events_of_consent_in_full(message: Message) -> Vec<Event> {
+    let [a, b] = [organisation("region-a"), organisation("region-b")];
+    let messages = || vec![MessageId::from_bytes([8; 16]), MessageId::from_bytes([9; 16])];
+    let one = MessageId::from_bytes([8; 16]);
+    let (release, ask) = (ReleaseId::from_bytes([12; 16]), AskId::from_bytes([13; 16]));
+    let disclosure = DisclosureId::from_bytes([14; 16]);
+    let duty = |suppress_until| {
+        let statute = "27 kap. 2 § rättegångsbalken".into();
+        Arc::new(LegalDuty { statute, messages: messages(), to: organisation("police"), suppress_until })
+    };
+    let side = |n: u8, organisation: &OrganisationId, words: &str| IntroductionSide {
+        id: IntroductionId::from_bytes([n; 16]),
+        organisation: organisation.clone(),
+        words: words.into(),
+    };
+    let organisations = || vec![b.clone(), organisation("vendor-x")];
+    let asked = |subject, to| Event::ConsentAsked {
+        ask,
+        source: a.clone(),
+        subject,
+        to,
+        reason: "why".into(),
+        answer_by: Timestamp(5000),
+    };
+    let answered = |answer| Event::AskAnswered { organisation: a.clone(), ask, answer, comment: "".into() };
+    let recalled = |answer| Event::RecallAnswered {
+        organisation: b.clone(),
+        recall: recall().id,
+        answer,
+        comment: "därför".into(),
+    };
+    let introduced = |accepted, contact: &str| Event::IntroductionAnswered {
+        organisation: a.clone(),
+        introduction: IntroductionId::from_bytes([15; 16]),
+        accepted,
+        contact: contact.into(),
+    };
+    let suggested = |source| Event::AskSuggested {
+        organisation: b.clone(),
+        source,
+        material: Material::Logs,
+        reason: "needed".into(),
+    };
+    vec![
+        Event::TermsChanged { terms: "other terms".into() },
+        Event::MessageRetracted { organisation: a.clone(), message: one, reason: "wrong file".into() },
+        Event::MessageAcknowledged { organisation: b.clone(), message: one },
+        Event::MessagesReleased { organisation: a.clone(), release, messages: messages(), to: organisations() },
+        Event::ReleaseRevoked { organisation: a.clone(), release },
+        recalled(RecallAnswer::Deleted),
+        recalled(RecallAnswer::RetainedByLaw),
+        recalled(RecallAnswer::SharedOnward),
+        recalled(RecallAnswer::CannotDelete),
+        suggested(None),
+        suggested(Some(a.clone())),
+        asked(Subject::Messages(messages()), AskedFor::Organisations(organisations())),
+        asked(Subject::Material(Material::Data), AskedFor::Audience(Audience::ThirdParties)),
+        answered(AskAnswer::No),
+        answered(AskAnswer::RelayOnly),
+        answered(AskAnswer::Yes),
+        Event::AskLapsed { ask },
+        Event::RelayPublished {
+            organisation: organisation("cert-se"),
+            message: Arc::new(message),
+            parents: messages(),
+            unapproved: organisations(),
+        },
+        Event::RelayApproved { organisation: a.clone(), message: one, to: organisations() },
+        Event::RelayRejected { organisation: a.clone(), message: one, reason: "tells too much".into() },
+        Event::PoliceReportMade { organisation: a.clone(), reference: "5000-K1-23".into() },
+        Event::PoliceReportDue { organisation: a.clone() },
+        Event::MessagesForwarded {
+            organisation: a.clone(),
+            messages: messages(),
+            to: organisation("police"),
+            reason: "asked for".into(),
+        },
+        Event::LegalDisclosureProposed { disclosure, duty: duty(Some(Timestamp(9000))) },
+        Event::LegallyDisclosed {
+            disclosure,
+            organisation: a.clone(),
+            duty: duty(None),
+            proposed_by: actor("org/cert-se/user/duty"),
+        },
+        Event::LegalDisclosureNotified { disclosure, organisation: a.clone(), duty: duty(Some(Timestamp(9000))) },
+        Event::IntroductionProposed { sides: [side(15, &a, "one like you"), side(16, &b, "another")] },
+        introduced(true, "08-123"),
+        introduced(false, ""),
+        Event::Introduced { sides: [side(15, &a, "08-123"), side(16, &b, "08-456")] },
+        Event::ReportRead { organisation: a.clone() },
+        Event::RoomSeenAs { organisation: a },
+    ]
 }
 
 fn entries() -> Vec<Entry> {
@@ -111,12 +220,18 @@ fn entries() -> Vec<Entry> {
 }
 
 fn ranges() -> Vec<Range> {
-    let notice = Notice { ranges: vec![(Index(1), Index(2)), (Index(4), Index(4))] };
+    let notice = Notice { ranges: vec![(Index(1), Index(2)), (Index(4), Index(4))], recall: None };
+    let recalled = Notice { ranges: vec![(Index(3), Index(3))], recall: Some(recall()) };
     vec![Range {
         actor: actor("org/region-b/user/bo"),
         certificate: [2; 32],
         first: Index(7),
-        runs: vec![Run::Entries { seq: Seq(3), count: 4 }, Run::Notice(notice)],
+        runs: vec![
+            Run::Entries { seq: Seq(3), count: 4 },
+            Run::Notice(notice),
+            Run::Opened { by: Seq(9), messages: vec![Seq(2), Seq(5)] },
+            Run::Notice(recalled),
+        ],
         recorded_at: Timestamp(2000),
     }]
 }
@@ -222,6 +337,8 @@ fn small_entries_share_a_value_and_a_large_one_has_a_frame_of_its_own() {
             coordinator_only: false,
             in_reply_to: None,
             occurred_at: None,
+            supersedes: None,
+            acknowledge_by: None,
         };
         let event = Event::MessagePosted { organisation: organisation("a"), message: Arc::new(message) };
         Entry { seq: Seq(n), recorded_at: Timestamp(0), author: Some(actor("org/a/user/b")), request: None, event }
@@ -267,4 +384,119 @@ fn an_erased_and_an_encrypted_payload_leave_the_chain_whole() {
         }
         assert!(was_replaced);
     }
+}
+
+#[test]
+fn a_connection_of_rooms_reads_back_as_it_was_written() {
+    let entry = DirectoryEntry {
+        seq: Seq(0),
+        recorded_at: Timestamp(1),
+        author: actor("org/cert-se/user/duty"),
+        request: Request { id: RequestId::from_bytes([4; 16]), digest: [1; 32] },
+        event: DirectoryEvent::ConnectionRecorded {
+            rooms: [ROOM, RoomId::from_bytes([4; 16])],
+            reason: "the same group".into(),
+        },
+    };
+    let (_, frame) = Tip::start(RoomId::DIRECTORY).pack(std::slice::from_ref(&entry), &[], || [1; 32]).remove(0);
+    let opened: Opened<DirectoryEntry> = Tip::start(RoomId::DIRECTORY).follow(&stored(&frame)).expect("verifies");
+    assert_eq!(opened.entries, [entry]);
+}
+
+/// The event of a stored header, with `words` as its payload, if it has one.
+fn event_of(event: pb::header::Event, words: Option<&[&str]>) -> Result<Event, What> {
+    let header = pb::Header { author: "org/region-a/user/bo".into(), event: Some(event), ..pb::Header::default() };
+    let words = words.map(|words| words.iter().map(ToString::to_string).collect());
+    let payload = words.map(|words| pb::WordsPayload { words }.encode_to_vec());
+    from_stored::entry(&header, payload.as_deref()).map(|entry| entry.event)
+}
+
+#[test]
+fn r5_what_is_unset_or_unknown_in_an_entry_is_damage() {
+    use pb::header::Event as Stored;
+    let a = || "region-a".to_owned();
+    let id = |n| Bytes::from(vec![n; 16]);
+    let ask = pb::AskAnswered { organisation: a(), ask: id(1), answer: pb::AskAnswer::Yes.into() };
+    let recall = pb::RecallAnswered { organisation: a(), recall: id(1), answer: pb::RecallAnswer::Deleted.into() };
+    let answer = pb::IntroductionAnswered { organisation: a(), introduction: id(1), answer: pb::Answer::Yes.into() };
+    assert!(event_of(Stored::AskAnswered(ask.clone()), Some(&["words"])).is_ok());
+    assert!(event_of(Stored::RecallAnswered(recall.clone()), Some(&["words"])).is_ok());
+    assert!(event_of(Stored::IntroductionAnswered(answer.clone()), Some(&["words"])).is_ok());
+    for number in [0, 77] {
+        let ask = pb::AskAnswered { answer: number, ..ask.clone() };
+        assert!(event_of(Stored::AskAnswered(ask), Some(&["words"])).is_err());
+        let recall = pb::RecallAnswered { answer: number, ..recall.clone() };
+        assert!(event_of(Stored::RecallAnswered(recall), Some(&["words"])).is_err());
+        let answer = pb::IntroductionAnswered { answer: number, ..answer.clone() };
+        assert!(event_of(Stored::IntroductionAnswered(answer), Some(&["words"])).is_err());
+    }
+    for words in [None, Some(&[][..]), Some(&["one", "too many"])] {
+        assert!(event_of(Stored::AskAnswered(ask.clone()), words).is_err());
+        assert!(event_of(Stored::PoliceReportMade(pb::PoliceReportMade { organisation: a() }), words).is_err());
+    }
+    assert!(event_of(Stored::AskLapsed(pb::AskLapsed { ask: Bytes::from_static(&[1; 15]) }), None).is_err());
+
+    let asked = pb::ConsentAsked {
+        ask: id(1),
+        source: a(),
+        subject: Some(pb::consent_asked::Subject::Material(pb::Material::Data.into())),
+        to: Some(pb::consent_asked::To::Audience(pb::Audience::ThirdParties.into())),
+        reason: "why".into(),
+        answer_by_us: Some(0),
+    };
+    assert!(event_of(Stored::ConsentAsked(asked.clone()), None).is_ok());
+    let damaged = [
+        pb::ConsentAsked { subject: None, ..asked.clone() },
+        pb::ConsentAsked { to: None, ..asked.clone() },
+        pb::ConsentAsked { answer_by_us: None, ..asked.clone() },
+        pb::ConsentAsked { subject: Some(pb::consent_asked::Subject::Material(0)), ..asked.clone() },
+        pb::ConsentAsked { to: Some(pb::consent_asked::To::Audience(9)), ..asked },
+    ];
+    for asked in damaged {
+        assert!(event_of(Stored::ConsentAsked(asked), None).is_err());
+    }
+
+    let withdrawn = |scope, recall| {
+        let withdrawn = pb::ConsentWithdrawn { organisation: a(), scope, recall };
+        event_of(Stored::ConsentWithdrawn(withdrawn), None)
+    };
+    let message = || Some(pb::consent_withdrawn::Scope::Message(id(1)));
+    let recall = |answer_by_us| Some(pb::Recall { recall: id(2), answer_by_us });
+    assert!(withdrawn(message(), recall(Some(1))).is_ok());
+    assert!(withdrawn(message(), recall(None)).is_err());
+    assert!(withdrawn(None, recall(Some(1))).is_err());
+    assert!(withdrawn(Some(pb::consent_withdrawn::Scope::Message(Bytes::new())), None).is_err());
+
+    let side = |n| pb::IntroductionSide { introduction: id(n), organisation: a(), words: String::new() };
+    for sides in [vec![], vec![side(1)], vec![side(1), side(2), side(3)]] {
+        let proposed = pb::IntroductionProposed { sides: sides.clone() };
+        assert!(event_of(Stored::IntroductionProposed(proposed), None).is_err());
+        assert!(event_of(Stored::Introduced(pb::Introduced { sides }), Some(&["one", "two"])).is_err());
+    }
+    let proposed = pb::LegalDisclosureProposed { disclosure: id(1), duty: None };
+    assert!(event_of(Stored::LegalDisclosureProposed(proposed), None).is_err());
+    let published = pb::RelayPublished { message: None, parents: Vec::new(), unapproved: Vec::new() };
+    assert!(event_of(Stored::RelayPublished(published), None).is_err());
+}
+
+#[test]
+fn r5_a_delivery_record_of_nothing_is_damage() {
+    use pb::delivery_range::{Notice, Opened, Run, run};
+    let range = |run| {
+        let range = pb::DeliveryRange {
+            actor: "org/region-b/user/bo".into(),
+            certificate: Bytes::from_static(&[1; 32]),
+            first: 1,
+            runs: vec![Run { run: Some(run) }],
+            recorded_at_us: 1,
+            basis: pb::Basis::Rule.into(),
+        };
+        from_stored::range(range.encode_to_vec().into())
+    };
+    assert!(range(run::Run::Opened(Opened { by: 3, messages: vec![1] })).is_ok());
+    assert!(range(run::Run::Opened(Opened { by: 3, messages: vec![] })).is_err());
+    let recall = |recall| Some(pb::Recall { recall, answer_by_us: Some(1) });
+    let notice = |recall| run::Run::Notice(Notice { bounds: vec![1, 1], recall });
+    assert!(range(notice(recall(Bytes::from_static(&[1; 16])))).is_ok());
+    assert!(range(notice(recall(Bytes::new()))).is_err());
 }

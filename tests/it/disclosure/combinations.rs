@@ -116,8 +116,8 @@ fn combination(
                         coordinator_only: false,
                         in_reply_to: (narrowed == 3).then(|| message(&(n - 2).to_string())),
                         occurred_at: None,
-supersedes: None,
-acknowledge_by: None,
+                        supersedes: None,
+                        acknowledge_by: None,
                     };
                     match (tlp, narrowed) {
                         (Tlp::Red, 0) => posted.red_actors = vec![user(&o("reader"), "eva")],
@@ -140,4 +140,3 @@ acknowledge_by: None,
     }
     room
 }
-

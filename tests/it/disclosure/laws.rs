@@ -309,11 +309,10 @@ fn junk(rng: &mut Rng, cast: &Cast, room: &PureRoom, i: usize) -> Event {
                 coordinator_only: rng.chance(20),
                 in_reply_to: Some(message(&rng.below(40).to_string())),
                 occurred_at: None,
-supersedes: None,
-acknowledge_by: None,
+                supersedes: None,
+                acknowledge_by: None,
             }),
             organisation,
         },
     }
 }
-

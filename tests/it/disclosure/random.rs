@@ -87,7 +87,11 @@ fn r5_random_histories_disclose_what_the_naive_rule_discloses() {
     println!("{n} histories, none differs: {sum:#?}");
     assert!(sum.decisions >= wanted && sum.notices > 50 && sum.shown * 20 > sum.decisions, "{sum:?}");
     for kind in ["MessagesReleased", "ReleaseRevoked", "RelayPublished", "RelayApproved", "MessageRetracted"] {
-        assert!(sum.made.get(kind).is_some_and(|n| n * 2_000_000 > 100 * sum.decisions), "too few {kind}: {:?}", sum.made);
+        assert!(
+            sum.made.get(kind).is_some_and(|n| n * 2_000_000 > 100 * sum.decisions),
+            "too few {kind}: {:?}",
+            sum.made
+        );
     }
 }
 
@@ -339,7 +343,10 @@ fn compare_mailbox(room: &PureRoom, model: &Model, actor: &Actor, expected: &Nai
             (None | Some(Item::Notice(_)), NaiveItem::Entry(_) | NaiveItem::Opened { .. }) => false,
         };
         if !same {
-            return Err(format!("{actor} has {:?} at {index:?}, the model {item:?}, alive: {alive}", mailbox.item(index)));
+            return Err(format!(
+                "{actor} has {:?} at {index:?}, the model {item:?}, alive: {alive}",
+                mailbox.item(index)
+            ));
         }
     }
     Ok(())

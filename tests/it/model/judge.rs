@@ -287,9 +287,8 @@ impl Model {
                     to: self.who[to].clone(),
                     suppress_until: *suppress_until,
                 });
-                v.events = duty.map(|duty| {
-                    vec![Event::LegalDisclosureProposed { disclosure: *disclosure, duty: Arc::new(duty) }]
-                });
+                v.events = duty
+                    .map(|duty| vec![Event::LegalDisclosureProposed { disclosure: *disclosure, duty: Arc::new(duty) }]);
             }
             Command::ConfirmLegalDisclosure { disclosure } => {
                 v.object_if(me != COORDINATOR, "CoordinatorOnly");
@@ -370,12 +369,8 @@ impl Model {
                     && self.no(&other.organisation).is_some_and(|o| self.is_present(o, t));
                 if !both {
                     let (introduction, accepted, contact) = (own.id, *accepted, contact.clone());
-                    v.events = Some(vec![Event::IntroductionAnswered {
-                        organisation,
-                        introduction,
-                        accepted,
-                        contact,
-                    }]);
+                    v.events =
+                        Some(vec![Event::IntroductionAnswered { organisation, introduction, accepted, contact }]);
                 }
             }
             Command::SeeAs { participant } => {
@@ -383,8 +378,7 @@ impl Model {
                 let found = self.resolve(me, participant);
                 v.object_with(found.is_none(), &["RecipientNotVisible", "ParticipantNotFound"]);
                 v.allow(found == Some(COORDINATOR), &["Invalid", "NotForTheCoordinator"]);
-                v.events =
-                    found.map(|o| vec![Event::RoomSeenAs { organisation: self.who[o].clone() }]);
+                v.events = found.map(|o| vec![Event::RoomSeenAs { organisation: self.who[o].clone() }]);
             }
             _ => return skipped(),
         }
@@ -469,8 +463,7 @@ impl Model {
         v.object_with(post.relay.is_some(), &["MessageNotVisible", "Invalid"]);
         let recipients: Vec<Option<No>> = draft.recipients.iter().map(|name| self.resolve(me, name)).collect();
         let sees_it_anyway = |o: No| o == me || o == COORDINATOR;
-        let within =
-            recipients.iter().flatten().all(|o| old.recipients.contains(&self.who[*o]) || sees_it_anyway(*o));
+        let within = recipients.iter().flatten().all(|o| old.recipients.contains(&self.who[*o]) || sees_it_anyway(*o));
         let red = draft.tlp == Tlp::Red;
         let for_all = recipients.is_empty() && !red && !draft.coordinator_only;
         let wider = !old.recipients.is_empty() && (for_all || !within)
@@ -608,8 +601,7 @@ impl Model {
         });
         v.object_if(over || answer_by <= now, "AskClosed");
         let organisation = caller.organisation.clone();
-        let answered =
-            Event::AskAnswered { organisation: organisation.clone(), ask, answer, comment: comment.clone() };
+        let answered = Event::AskAnswered { organisation: organisation.clone(), ask, answer, comment: comment.clone() };
         match (answer, subject) {
             (AskAnswer::No, _) | (AskAnswer::RelayOnly, Subject::Messages(_)) => v.events = Some(vec![answered]),
             (AskAnswer::Yes, Subject::Messages(messages)) => {
@@ -633,8 +625,7 @@ impl Model {
                 v.allow(!refused.is_empty(), &["NamedNo"]);
                 v.object_with(open.is_empty(), &["RecipientNotVisible", "NamedNo"]);
                 let (messages, to) = (self.in_order(messages), self.names(&open));
-                v.events =
-                    Some(vec![answered, Event::MessagesReleased { organisation, release, messages, to }]);
+                v.events = Some(vec![answered, Event::MessagesReleased { organisation, release, messages, to }]);
             }
             (AskAnswer::Yes | AskAnswer::RelayOnly, Subject::Material(_)) => {
                 let hidden = answer == AskAnswer::Yes && self.is_hidden(me, t);
@@ -644,15 +635,7 @@ impl Model {
         }
     }
 
-    fn judge_relay(
-        &self,
-        v: &mut Verdict,
-        caller: &Actor,
-        me: No,
-        id: MessageId,
-        draft: &RelayDraft,
-        now: Timestamp,
-    ) {
+    fn judge_relay(&self, v: &mut Verdict, caller: &Actor, me: No, id: MessageId, draft: &RelayDraft, now: Timestamp) {
         let t = self.last();
         v.object_if(me != COORDINATOR, "CoordinatorOnly");
         v.object_if(draft.text.is_empty() || draft.tlp == Tlp::Red, "Invalid");
@@ -683,8 +666,7 @@ impl Model {
             v.object_with(!relay, &["MessageNotVisible", "Invalid", "EditWidens"]);
             v.allow(self.places.get(&old).is_some_and(|place| self.is_void(*place, t)), &["MessageFallen"]);
         }
-        let mut sources: Vec<No> =
-            parents.iter().map(|n| self.posts[n].source).filter(|s| *s != COORDINATOR).collect();
+        let mut sources: Vec<No> = parents.iter().map(|n| self.posts[n].source).filter(|s| *s != COORDINATOR).collect();
         sources.sort_unstable();
         sources.dedup();
         let (mut recipients, mut unapproved) = (Vec::new(), Vec::new());
@@ -700,7 +682,11 @@ impl Model {
             }
             let askable = match sources[..] {
                 [source] => {
-                    self.is_present(source, t) && source != o && !self.is_hidden(source, t) && !self.is_hidden(o, t) && self.can_tell(source, o, t)
+                    self.is_present(source, t)
+                        && source != o
+                        && !self.is_hidden(source, t)
+                        && !self.is_hidden(o, t)
+                        && self.can_tell(source, o, t)
                 }
                 _ => false,
             };

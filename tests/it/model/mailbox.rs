@@ -92,13 +92,7 @@ impl Model {
     }
 
     /// Whether the mailbox has, or is owed, a notice of this recall.
-    pub(crate) fn is_recalled(
-        &self,
-        mailbox: &NaiveMailbox,
-        actor: &Actor,
-        recall: RecallId,
-        now: Timestamp,
-    ) -> bool {
+    pub(crate) fn is_recalled(&self, mailbox: &NaiveMailbox, actor: &Actor, recall: RecallId, now: Timestamp) -> bool {
         let has = |item: &Item| matches!(item, Item::Notice(_, Some(other)) if other.id == recall);
         mailbox.items.iter().any(has)
             || self.owed(mailbox, actor, now).iter().any(|(_, other)| other.is_some_and(|other| other.id == recall))

@@ -124,9 +124,10 @@ impl Model {
             },
             Event::ConsentGiven { organisation, change } if is_source(organisation) => materials.iter().any(|k| {
                 let permits = |t: usize| self.moments[t].permits[*source][*to][*k as usize].max(Sharing::No);
-                let class = change.cells.iter().any(|(m, class, sharing)| {
-                    m == k && Some(*class) == audience && *sharing == Sharing::No
-                });
+                let class = change
+                    .cells
+                    .iter()
+                    .any(|(m, class, sharing)| m == k && Some(*class) == audience && *sharing == Sharing::No);
                 let by_name = change.named.iter().any(|(name, m, sharing)| {
                     let is_it = match self.shown_under(*source, name, &self.moments[t]) {
                         Some(o) => o == *to,

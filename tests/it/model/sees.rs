@@ -243,9 +243,9 @@ impl Model {
         let o = self.no(&actor.organisation)?;
         let inside = o == *source || o == COORDINATOR;
         let named = self.moments[n].everybody[*source].attribution == Attribution::Named;
-        let in_reply_to = message.in_reply_to.filter(|parent| {
-            self.places.get(parent).is_some_and(|place| self.sees_message(actor, *place, now))
-        });
+        let in_reply_to = message
+            .in_reply_to
+            .filter(|parent| self.places.get(parent).is_some_and(|place| self.sees_message(actor, *place, now)));
         let parents = relay.as_ref().map(|relay| self.own_parents(relay, o));
         Some(Looks { author: (inside || named).then(|| self.who[*source].clone()), inside, in_reply_to, parents })
     }

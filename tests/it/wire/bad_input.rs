@@ -68,7 +68,7 @@ async fn wrong_posts_are_told_code_reason_and_field_and_nothing_is_stored() {
             |q| draft(q).recipients = vec!["nobody".into()],
             Code::FailedPrecondition,
             "RECIPIENT_NOT_VISIBLE",
-            Some("draft"),
+            Some("request"),
         ),
         (
             "no time",

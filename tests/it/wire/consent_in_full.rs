@@ -32,7 +32,8 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
     LOG.get_or_init(|| {
         let log = Log(Arc::default());
         let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_writer(move || writer.clone());
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_writer(move || writer.clone());
         // Another test may have set its own; then this one has nothing to read, and says so.
         let _ = tracing::subscriber::set_global_default(subscriber.finish());
         log.0
@@ -70,7 +71,8 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
         message_ids: vec![posted.clone(), kept.clone()],
         recipients: vec![c_name.clone()],
     };
-    let released: pb::ReleaseMessagesResponse = a.call("ConsentService/ReleaseMessages", &request).await.expect("released");
+    let released: pb::ReleaseMessagesResponse =
+        a.call("ConsentService/ReleaseMessages", &request).await.expect("released");
     let page = c.list(room, 0).await.expect("a page");
     assert!(crate::world::texts(&page.deliveries).contains(&format!("{TEXT} one")), "C has it");
     let request = pb::AskForConsentRequest {
@@ -87,7 +89,7 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
         request_id: id(),
         room_id: room_id.clone(),
         draft: Some(pb::RelayDraft {
-            parent_ids: vec![posted.clone()],
+            parent_message_ids: vec![posted.clone()],
             material: pb::Material::Information.into(),
             tlp: pb::Tlp::Amber.into(),
             text: format!("{TEXT} relayed"),
@@ -106,7 +108,7 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
         a.call("ConsentService/WithdrawConsent", &request).await.expect("withdrawn");
     let side = |participant: &str| pb::IntroductionSide {
         participant: participant.to_owned(),
-        words: format!("{TEXT} words"),
+        text: format!("{TEXT} words"),
         ..pb::IntroductionSide::default()
     };
     let request = pb::ProposeIntroductionRequest {
@@ -205,8 +207,7 @@ async fn ask_with(b: &Peer, room: &str, ids: &Hidden) -> Vec<(&'static str, Stri
         };
         answers.push(refused(b, "RelayService/RejectRelay", &request).await);
         let draft = pb::MessageDraft { supersedes: message_id.clone(), ..logs("x") };
-        let request =
-            pb::PostMessageRequest { request_id: id(), room_id: room_id.clone(), draft: Some(draft.clone()) };
+        let request = pb::PostMessageRequest { request_id: id(), room_id: room_id.clone(), draft: Some(draft.clone()) };
         answers.push(refused(b, "MessageService/PostMessage", &request).await);
         let draft = pb::MessageDraft { in_reply_to: message_id, supersedes: String::new(), ..draft };
         let request = pb::PreviewAudienceRequest { room_id: room_id.clone(), draft: Some(draft) };
@@ -333,9 +334,10 @@ async fn a_retry_of_each_new_write_has_one_effect_and_the_same_answer() {
     let again = a.raw("ConsentService/WithdrawConsent", &request).await.expect("withdrawn");
     assert_eq!(first, again, "the recall's id, too");
     let page = a.list(&room, 0).await.expect("a page");
-    let withdrawals = page.deliveries.iter().filter(|delivery| {
-        matches!(delivery.content, Some(pb::delivery::Content::ConsentWithdrawn(_)))
-    });
+    let withdrawals = page
+        .deliveries
+        .iter()
+        .filter(|delivery| matches!(delivery.content, Some(pb::delivery::Content::ConsentWithdrawn(_))));
     assert_eq!(withdrawals.count(), 1);
     world.stop().await;
 }
