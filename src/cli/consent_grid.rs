@@ -57,7 +57,9 @@ fn classes(consent: &pb::SharingConsent) -> Vec<Vec<Cell>> {
                 consent.cells.iter().find(|cell| cell.material == material as i32 && cell.audience == audience as i32);
             Cell::sharing(cell.map_or(pb::Sharing::NotAnswered, pb::ConsentCell::sharing))
         };
-        rows.push(std::iter::once(Cell::plain(word)).chain(audiences().map(|(audience, ..)| answer(*audience))).collect());
+        rows.push(
+            std::iter::once(Cell::plain(word)).chain(audiences().map(|(audience, ..)| answer(*audience))).collect(),
+        );
     }
     let newcomers = |audience: pb::Audience| {
         let found = consent.newcomers.iter().find(|one| one.audience == audience as i32);
@@ -78,8 +80,11 @@ fn classes(consent: &pb::SharingConsent) -> Vec<Vec<Cell>> {
 /// Who is named, and what was answered for it; the rest of its row is decided by its class.
 fn by_name(consent: &pb::SharingConsent) -> Vec<Vec<Cell>> {
     let materials = || pb::Material::ALL.iter();
-    let mut rows =
-        vec![std::iter::once(Cell::plain("by name")).chain(materials().map(|(_, word, _)| Cell::plain(*word))).collect::<Vec<_>>()];
+    let mut rows = vec![
+        std::iter::once(Cell::plain("by name"))
+            .chain(materials().map(|(_, word, _)| Cell::plain(*word)))
+            .collect::<Vec<_>>(),
+    ];
     for named in &consent.named {
         let answer = |material: pb::Material| {
             let found = named.sharings.iter().find(|one| one.material == material as i32);

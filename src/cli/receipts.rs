@@ -44,6 +44,7 @@ fn ground(basis: pb::AudienceReason) -> &'static str {
     match basis {
         Reason::Unspecified => "",
         Reason::Author => "as its own",
+        Reason::Source => "as its source",
         Reason::Coordinator => "as the coordinator",
         Reason::CoordinatorMessage => "the coordinator's words",
         Reason::ClassDirect => "by consent for its class",
