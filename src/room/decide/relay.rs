@@ -165,7 +165,9 @@ pub(super) fn approve(
                     rule: "must be among those that wait for your approval",
                 });
             }
-            readers.push(slot);
+            if !readers.contains(&slot) {
+                readers.push(slot);
+            }
         }
         readers
     };

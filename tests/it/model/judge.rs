@@ -93,7 +93,6 @@ fn normal(events: &[Event]) -> Vec<Event> {
             Event::MessagesReleased { to, .. } | Event::RelayApproved { to, .. } => to.sort(),
             Event::RelayPublished { unapproved, parents, .. } => {
                 unapproved.sort();
-                unapproved.dedup();
                 parents.sort();
             }
             _ => {}
@@ -160,6 +159,9 @@ impl Model {
                 let post = &self.posts[place];
                 let asked = post.message.acknowledge_by.is_some() && post.source != me;
                 v.object_if(!asked, "AcknowledgementNotAsked");
+                // Who reads a relay as its source only is not one of its receivers.
+                let as_source = post.relay.as_ref().is_some_and(|relay| relay.sources == [me]);
+                v.allow(as_source, &["AcknowledgementNotAsked"]);
                 v.allow(self.is_void(*place, t), &["MessageFallen"]);
                 let before = self.entries.iter().any(|entry| {
                     matches!(&entry.event, Event::MessageAcknowledged { organisation: o, message: m }
@@ -691,6 +693,8 @@ impl Model {
             v.object_if(!askable, "RelayNotPermitted");
             unapproved.push(o);
         }
+        unapproved.sort_unstable();
+        unapproved.dedup();
         let message = samverkan::room::event::Message {
             id,
             material: draft.material,
