@@ -130,6 +130,9 @@ pub(in crate::room) fn knows_as_source(
     relay: &Relay,
     now: Timestamp,
 ) -> bool {
-    let own = |&parent: &Seq| state.posted(parent).is_some_and(|posted| posted.source == reader);
+    // Who relays its own words is their author, and no source.
+    let own = |&parent: &Seq| {
+        !RoomState::is_coordinator(reader) && state.posted(parent).is_some_and(|posted| posted.source == reader)
+    };
     relay.parents.iter().any(|parent| own(parent) && basis(state, reader, actor, *parent, now).is_some())
 }
