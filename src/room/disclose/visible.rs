@@ -26,6 +26,22 @@ pub fn is_visible(state: &RoomState, reader: Slot, actor: &Actor, seq: Seq, now:
     basis(state, reader, Some(actor), seq, now).is_some()
 }
 
+/// Whether this actor may be shown the message at `seq` itself now: a source that is only told of a relay may not.
+pub(in crate::room) fn is_message_visible(
+    state: &RoomState,
+    reader: Slot,
+    actor: &Actor,
+    seq: Seq,
+    now: Timestamp,
+) -> bool {
+    let relay = || state.posted(seq).and_then(|posted| posted.relay.as_deref());
+    match basis(state, reader, Some(actor), seq, now) {
+        Some(Basis::Own | Basis::Coordinator | Basis::Rule | Basis::Opened(_)) => true,
+        Some(Basis::Control) => relay().is_some_and(|relay| relay.only_source() == Some(reader)),
+        None => false,
+    }
+}
+
 /// Whether it may be shown in its own place of the log, not only where another entry opens it.
 pub(in crate::room) fn is_visible_in_place(
     state: &RoomState,
