@@ -27,7 +27,7 @@ pub use see_as::{SeenAs, SeenMessage, see_as};
 pub use shown::{Shown, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
 pub use verdict::{AudienceReason, Previewed, explain, preview, preview_relay};
 pub use visible::is_visible;
-pub(super) use visible::{is_visible_in_place, knows_as_source};
+pub(super) use visible::{is_message_visible, is_visible_in_place, knows_as_source};
 
 use view::view;
 

@@ -429,7 +429,11 @@ impl Cast {
                 use RecallAnswer::{CannotDelete, Deleted, RetainedByLaw, SharedOnward};
                 let answer = rng.pick(&[Deleted, RetainedByLaw, SharedOnward, CannotDelete]);
                 let comment = if rng.chance(90) { "c".into() } else { "".into() };
-                (eva(&other), Command::AnswerRecall { recall: rng.pick_any(&recalls)?, answer, comment })
+                let recall = rng.pick_any(&recalls)?;
+                let asked: Vec<_> =
+                    self.others.iter().filter(|o| room.mailboxes.was_asked(o, recall)).cloned().collect();
+                let who = if rng.chance(70) { rng.pick_any(&asked).unwrap_or(other) } else { other };
+                (eva(&who), Command::AnswerRecall { recall, answer, comment })
             }
             86 => (eva(&other), Command::RecordPoliceReport { reference: "r".into() }),
             87..=90 => {

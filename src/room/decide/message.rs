@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Event, Refusal, RoomState, shown};
 use crate::limits;
 use crate::room::consent::{Name, Slot};
-use crate::room::disclose::is_visible;
+use crate::room::disclose::{is_message_visible, is_visible};
 use crate::room::event::{Draft, Message};
 use crate::room::ids::{Actor, ActorKind, MessageId, OrganisationId, Seq, Timestamp};
 use crate::room::state::{Narrowed, Posted};
@@ -65,7 +65,7 @@ pub(in crate::room) fn resolve_draft(
         shown(state, me, &Name::Organisation(actor.organisation.clone()))?;
     }
     if let Some(parent) = in_reply_to {
-        let seen = state.message(*parent).filter(|&seq| is_visible(state, me, author, seq, now));
+        let seen = state.message(*parent).filter(|&seq| is_message_visible(state, me, author, seq, now));
         seen.ok_or(Refusal::MessageNotVisible)?;
     }
     let message = Message {
@@ -189,7 +189,7 @@ pub(super) fn acknowledge(
     message: MessageId,
     now: Timestamp,
 ) -> Result<Vec<Event>, Refusal> {
-    let seen = state.message(message).filter(|&seq| is_visible(state, me, caller, seq, now));
+    let seen = state.message(message).filter(|&seq| is_message_visible(state, me, caller, seq, now));
     let seq = seen.ok_or(Refusal::MessageNotVisible)?;
     let posted = state.posted(seq).ok_or(Refusal::MessageNotVisible)?;
     if posted.source == me || !posted.asks_for_acknowledgement {

@@ -3,7 +3,7 @@
 //! Whether it is told at all is `visible`'s question. Upholds: R5, R7.
 
 use super::shown::{ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
-use super::visible::{is_visible, knows_as_source};
+use super::visible::{is_message_visible, is_visible, knows_as_source};
 use super::{Reader, show_at};
 use crate::room::consent::{Slot, Slots};
 use crate::room::event::{AskedFor, Entry, Event, IntroductionSide, Message};
@@ -262,7 +262,7 @@ fn view_message(
         acknowledge_by,
     } = message;
     let parent = in_reply_to.filter(|&parent| {
-        state.message(parent).is_some_and(|seq| is_visible(state, reader.slot, reader.actor, seq, now))
+        state.message(parent).is_some_and(|seq| is_message_visible(state, reader.slot, reader.actor, seq, now))
     });
     let saw_what_it_supersedes = state.posted(entry.seq).is_some_and(|posted| {
         let relayed = posted.relay.as_deref().is_some_and(|relay| relay.saw_superseded.contains(reader.slot));

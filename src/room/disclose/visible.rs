@@ -26,6 +26,22 @@ pub fn is_visible(state: &RoomState, reader: Slot, actor: &Actor, seq: Seq, now:
     basis(state, reader, Some(actor), seq, now).is_some()
 }
 
+/// Whether this actor may be shown the message at `seq` itself now: a source that is only told of a relay may not.
+pub(in crate::room) fn is_message_visible(
+    state: &RoomState,
+    reader: Slot,
+    actor: &Actor,
+    seq: Seq,
+    now: Timestamp,
+) -> bool {
+    let relay = || state.posted(seq).and_then(|posted| posted.relay.as_deref());
+    match basis(state, reader, Some(actor), seq, now) {
+        Some(Basis::Own | Basis::Coordinator | Basis::Rule | Basis::Opened(_)) => true,
+        Some(Basis::Control) => relay().is_some_and(|relay| relay.only_source() == Some(reader)),
+        None => false,
+    }
+}
+
 /// Whether it may be shown in its own place of the log, not only where another entry opens it.
 pub(in crate::room) fn is_visible_in_place(
     state: &RoomState,
@@ -130,6 +146,9 @@ pub(in crate::room) fn knows_as_source(
     relay: &Relay,
     now: Timestamp,
 ) -> bool {
-    let own = |&parent: &Seq| state.posted(parent).is_some_and(|posted| posted.source == reader);
+    // Who relays its own words is their author, and no source.
+    let own = |&parent: &Seq| {
+        !RoomState::is_coordinator(reader) && state.posted(parent).is_some_and(|posted| posted.source == reader)
+    };
     relay.parents.iter().any(|parent| own(parent) && basis(state, reader, actor, *parent, now).is_some())
 }

@@ -239,12 +239,13 @@ impl Model {
             Command::RejectRelay { message, reason } => {
                 let place = self.places.get(message);
                 let relay = place.and_then(|place| self.posts[place].relay.as_ref());
-                let is_its = relay.is_some_and(|relay| relay.sources == [me])
+                let is_its = relay
+                    .is_some_and(|relay| relay.sources == [me] && self.knows_as_source(caller, me, relay, t))
                     && place.is_some_and(|place| self.sees_message(caller, *place, now));
                 v.object_if(!is_its, "MessageNotVisible");
                 v.object_if(reason.len() > TOO_LONG, "Invalid");
                 v.allow(closed, &["RoomClosed"]);
-                v.allow(is_its, &["MessageFallen", "TextChanged", "RelayNotPermitted", "Invalid"]);
+                v.object_if(place.is_some_and(|place| self.is_void(*place, t)), "TextChanged");
                 let (message, reason) = (*message, reason.clone());
                 v.events = Some(vec![Event::RelayRejected { organisation, message, reason }]);
             }
@@ -439,8 +440,7 @@ impl Model {
             });
             match own {
                 None => v.object("MessageNotVisible"),
-                // What has fallen already can be withdrawn as well, or not.
-                Some(place) => v.allow(self.has_fallen(place, self.last()), &["MessageFallen", "MessageNotVisible"]),
+                Some(place) => v.object_if(self.has_fallen(place, self.last()), "MessageFallen"),
             }
         }
         let (organisation, scope) = (caller.organisation.clone(), scope.clone());
@@ -514,7 +514,7 @@ impl Model {
             return;
         }
         let places = messages.iter().filter_map(|id| self.places.get(id));
-        let materials: BTreeSet<Material> = places.flat_map(|place| self.materials(*place)).collect();
+        let materials: BTreeSet<Material> = places.flat_map(|place| self.materials(source, *place)).collect();
         let no = |o: &No| materials.iter().any(|k| self.has_named_no(source, *o, *k));
         v.object_if(to.iter().any(no), "NamedNo");
     }
@@ -618,7 +618,7 @@ impl Model {
                 let materials: Vec<Material> = messages
                     .iter()
                     .filter_map(|id| self.places.get(id))
-                    .flat_map(|place| self.materials(*place))
+                    .flat_map(|place| self.materials(me, *place))
                     .collect();
                 let no = |o: &No| materials.iter().any(|k| self.has_named_no(me, *o, *k));
                 let (refused, open): (Vec<No>, Vec<No>) = all.into_iter().partition(no);
@@ -728,7 +728,9 @@ impl Model {
         let t = self.last();
         let place = self.places.get(&message).copied();
         let relay = place.and_then(|place| Some((place, self.posts[&place].relay.as_ref()?)));
-        let Some((place, relay)) = relay.filter(|(_, relay)| relay.sources == [me] && me != COORDINATOR) else {
+        let Some((place, relay)) = relay.filter(|(_, relay)| {
+            relay.sources == [me] && me != COORDINATOR && self.knows_as_source(caller, me, relay, t)
+        }) else {
             v.object("MessageNotVisible");
             return;
         };

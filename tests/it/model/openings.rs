@@ -70,12 +70,15 @@ impl Model {
         }
     }
 
-    /// The materials that a consent is asked about for this message: its own, or those of a relay's parents.
-    pub(super) fn materials(&self, place: usize) -> Vec<Material> {
+    /// The materials that this source's consent is asked about for this message: its own, or those of a relay's parents.
+    pub(super) fn materials(&self, source: No, place: usize) -> Vec<Material> {
         let post = &self.posts[&place];
         match &post.relay {
             None => vec![post.message.material],
-            Some(relay) => relay.parents.iter().map(|parent| self.posts[parent].message.material).collect(),
+            Some(relay) => {
+                let own = relay.parents.iter().filter(|parent| self.posts[*parent].source == source);
+                own.map(|parent| self.posts[parent].message.material).collect()
+            }
         }
     }
 
@@ -105,7 +108,7 @@ impl Model {
         if *kind == Kind::Forwarding && self.moments[t].answers[*source].police != PoliceAnswer::CoordinatorMayForward {
             return true;
         }
-        let materials = self.materials(*place);
+        let materials = self.materials(*source, *place);
         let audience = self.moments[t].everybody[*to].audience();
         let is_source = |organisation: &OrganisationId| *organisation == self.who[*source];
         match event {

@@ -56,11 +56,17 @@ impl Model {
     pub(super) fn is_told(&self, actor: &Actor, p: usize, t: usize) -> bool {
         let Some(o) = self.no(&actor.organisation) else { return false };
         let Some(relay) = self.posts.get(&p).and_then(|post| post.relay.as_ref()) else { return false };
-        relay.sources.contains(&o)
+        self.knows_as_source(actor, o, relay, t)
             && relay.sources != [o]
             && !relay.allowed.contains(&o)
             && relay.allowed.iter().any(|other| self.can_tell(o, *other, p))
             && self.is_here(o, p, t)
+    }
+
+    /// Whether one of the relay's parents is its organisation's and exists for this actor.
+    pub(super) fn knows_as_source(&self, actor: &Actor, o: No, relay: &Relay, t: usize) -> bool {
+        let own = |parent: &&usize| o != COORDINATOR && self.posts[*parent].source == o;
+        relay.parents.iter().filter(own).any(|parent| self.sees_message_at(actor, *parent, t, self.moments[t].at))
     }
 
     /// What it is told.
@@ -70,11 +76,13 @@ impl Model {
         }
         let o = self.no(&actor.organisation)?;
         let relay = self.posts[&p].relay.as_ref()?;
-        Some(Told { parents: self.own_parents(relay, o), organisations: self.seen_of(o, &relay.allowed, p) })
+        Some(Told { parents: self.own_parents(actor, relay, o), organisations: self.seen_of(o, &relay.allowed, p) })
     }
 
-    pub(super) fn own_parents(&self, relay: &Relay, o: No) -> Vec<MessageId> {
+    fn own_parents(&self, actor: &Actor, relay: &Relay, o: No) -> Vec<MessageId> {
+        let (t, now) = (self.last(), self.moments[self.last()].at);
         let own = relay.parents.iter().filter(|n| o == COORDINATOR || self.posts[n].source == o);
+        let own = own.filter(|n| self.sees_message_at(actor, **n, t, now));
         own.map(|n| self.posts[n].message.id).collect()
     }
 
@@ -93,7 +101,7 @@ impl Model {
             return false;
         }
         if let Some(relay) = &post.relay {
-            return self.relay_rule(o, n, post, relay, t, now);
+            return self.relay_rule(actor, o, n, relay, t, now);
         }
         let Post { source, author, message, relay: _ } = post;
         let fallen = self.has_fallen(n, t);
@@ -134,16 +142,16 @@ impl Model {
             })
     }
 
-    fn relay_rule(&self, o: No, p: usize, post: &Post, relay: &Relay, t: usize, now: Timestamp) -> bool {
+    fn relay_rule(&self, actor: &Actor, o: No, p: usize, relay: &Relay, t: usize, now: Timestamp) -> bool {
         if o == COORDINATOR {
             return true;
         }
         // The only source reads it, from the first receiver on that it can see.
         let mut receivers = relay.allowed.iter().chain(&relay.unapproved).filter(|other| **other != o);
-        if relay.sources == [o] && receivers.any(|other| self.can_tell(o, *other, p)) && self.is_here(o, p, t) {
+        let only_source = relay.sources == [o] && self.knows_as_source(actor, o, relay, t);
+        if only_source && receivers.any(|other| self.can_tell(o, *other, p)) && self.is_here(o, p, t) {
             return true;
         }
-        debug_assert_eq!(post.source, COORDINATOR, "only the coordinator relays");
         let lets = |at: usize, now: Timestamp| {
             let mut parents = relay.parents.iter().map(|parent| &self.posts[parent]);
             parents.all(|parent| self.lets_relay(parent.source, o, parent.message.material, at, now))
@@ -246,7 +254,7 @@ impl Model {
         let in_reply_to = message
             .in_reply_to
             .filter(|parent| self.places.get(parent).is_some_and(|place| self.sees_message(actor, *place, now)));
-        let parents = relay.as_ref().map(|relay| self.own_parents(relay, o));
+        let parents = relay.as_ref().map(|relay| self.own_parents(actor, relay, o));
         Some(Looks { author: (inside || named).then(|| self.who[*source].clone()), inside, in_reply_to, parents })
     }
 
