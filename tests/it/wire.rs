@@ -5,6 +5,7 @@ mod bad_input;
 mod canaries;
 mod consent_in_full;
 mod fields;
+mod kinds;
 mod records;
 mod rooms;
 mod server;

@@ -246,6 +246,7 @@ async fn an_edit_that_widens_is_refused_with_the_field() {
         (&old, "draft.material", pb::MessageDraft { material: pb::Material::Data.into(), ..narrowed.clone() }),
         (&old, "draft.tlp", pb::MessageDraft { tlp: pb::Tlp::Green.into(), ..narrowed.clone() }),
         (&old, "draft.recipients", pb::MessageDraft { recipients: vec!["region-c".into()], ..narrowed.clone() }),
+        (&old, "draft.recipients", logs("to all")),
         (&confidential, "draft.coordinator_only", logs("to all")),
     ];
     for (old, field, draft) in &wider {
@@ -322,6 +323,7 @@ async fn r7_a_relay_needs_parents_that_the_coordinator_sees_and_an_approval_of_i
     refused(&coordinator, "ConsentService/ReleaseMessages", &release, STATE, "MESSAGE_NOT_VISIBLE").await;
     a.raw("MessageService/RetractMessage", &room.message(&parent)).await.expect("it is retracted");
     refused(&a, approving, &approval(&relay, text, &[]), Code::Aborted, "TEXT_CHANGED").await;
+    refused(&a, rejecting, &rejection(&relay), Code::Aborted, "TEXT_CHANGED").await;
     room.world.stop().await;
 }
 
@@ -391,6 +393,8 @@ async fn r7_a_recall_is_answered_only_by_whom_had_what_was_recalled() {
     let withdrawn: pb::WithdrawConsentResponse =
         a.call(withdrawing, &room.withdrawal(&message)).await.expect("it is withdrawn");
     room.settle().await;
+    refused(&a, withdrawing, &room.withdrawal(&message), STATE, "MESSAGE_WITHDRAWN").await;
+    refused(&a, "MessageService/RetractMessage", &room.message(&message), STATE, "MESSAGE_WITHDRAWN").await;
     let (answering, not_found) = ("ConsentService/AnswerRecall", Code::NotFound);
     let unknown = refused(&c, answering, &room.recalled(&id()), not_found, "RECALL_NOT_FOUND").await;
     let never_had = refused(&c, answering, &room.recalled(&withdrawn.recall_id), not_found, "RECALL_NOT_FOUND").await;

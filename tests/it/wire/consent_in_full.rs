@@ -109,7 +109,6 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
     let side = |participant: &str| pb::IntroductionSide {
         participant: participant.to_owned(),
         text: format!("{TEXT} words"),
-        ..pb::IntroductionSide::default()
     };
     let request = pb::ProposeIntroductionRequest {
         request_id: id(),

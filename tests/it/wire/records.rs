@@ -142,6 +142,8 @@ async fn the_coordinator_sees_what_a_participant_sees_page_by_page_and_it_is_tol
     }
     let status = coordinator.raw("CoordinationService/SeeAs", &question("nobody", 0, "")).await.expect_err("nobody");
     assert_eq!(told(&status), (Code::NotFound, "PARTICIPANT_NOT_FOUND".to_owned()));
+    let status = coordinator.raw("CoordinationService/SeeAs", &question("cert-se", 0, "")).await.expect_err("itself");
+    assert_eq!(told(&status), (Code::PermissionDenied, "NOT_FOR_THE_COORDINATOR".to_owned()));
     for name in ["region-b", "hidden", "nobody", "region-a"] {
         let status = a.raw("CoordinationService/SeeAs", &question(name, 0, "")).await.expect_err(name);
         assert_eq!(told(&status), (Code::PermissionDenied, "COORDINATOR_ONLY".to_owned()), "{name}");
