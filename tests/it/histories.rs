@@ -201,7 +201,12 @@ impl Cast {
 
     /// The next wish; most are granted. `label` is unique to the step.
     pub(crate) fn step(&self, rng: &mut Rng, room: &PureRoom, label: &str) -> Step {
-        let after = if rng.chance(40) { 0 } else { rng.below(4) as i64 * MINUTE };
+        // Now and then a day passes.
+        let after = match rng.below(150) {
+            0 => 25 * 60 * MINUTE,
+            1..=60 => 0,
+            _ => rng.below(4) as i64 * MINUTE,
+        };
         let (caller, command) = self.wish(rng, room, label, room.now.0 + after);
         Step { after, caller, command }
     }
@@ -268,7 +273,7 @@ impl Cast {
                 consent: rng.chance(40).then(|| Arc::new(self.change(rng, now))),
             },
             15..=32 => Command::GiveConsent { change: Arc::new(self.change(rng, now)), expected_version: None },
-            33..=38 => Command::WithdrawConsent {
+            33..=40 => Command::WithdrawConsent {
                 scope: self.scope(rng, room, &who),
                 recall: rng
                     .chance(50)
@@ -293,7 +298,7 @@ impl Cast {
     ) -> Option<(Actor, Command)> {
         let anna = if rng.chance(70) { user(&self.coordinator, "anna") } else { user(&self.coordinator, "olle") };
         let eva = |o: &OrganisationId| if rng_is_odd(label) { user(o, "ulf") } else { user(o, "eva") };
-        let later = Timestamp(now + (1 + rng.below(12) as i64) * MINUTE);
+        let later = Timestamp(now + (1 + rng.below(60) as i64) * MINUTE);
         let other = rng.pick(&self.others);
         Some(match rng.below(100) {
             0..=19 => {
@@ -383,18 +388,18 @@ impl Cast {
                 (if rng.chance(96) { anna } else { by.clone() }, command)
             }
             61..=68 => {
-                let open = room.find(|event| match event {
-                    Event::ConsentAsked { ask, source, .. } => Some((source.clone(), *ask)),
+                let over = room.find(|event| match event {
+                    Event::AskAnswered { ask, .. } | Event::AskLapsed { ask } => Some(*ask),
                     _ => None,
                 });
-                let (source, ask) = open
-                    .iter()
-                    .rev()
-                    .take(3)
-                    .next_back()
-                    .cloned()
-                    .filter(|_| rng.chance(70))
-                    .or_else(|| rng.pick_any(&open))?;
+                let all = rng.chance(15);
+                let open = room.find(|event| match event {
+                    Event::ConsentAsked { ask, source, .. } if all || !over.contains(ask) => {
+                        Some((source.clone(), *ask))
+                    }
+                    _ => None,
+                });
+                let (source, ask) = rng.pick_any(&open)?;
                 let answers = [AskAnswer::Yes, AskAnswer::Yes, AskAnswer::Yes, AskAnswer::RelayOnly, AskAnswer::No];
                 let answer = rng.pick(&answers);
                 let command = Command::AnswerAsk { ask, answer, comment: "c".into(), release: release(label) };
@@ -405,13 +410,13 @@ impl Cast {
                 let material = rng.pick(&Material::ALL);
                 (by.clone(), Command::SuggestAsk { source, material, reason: "r".into() })
             }
-            71..=76 => {
+            71..=74 => {
                 let (source, id) = pick_of(rng, &room.posted_and_relayed(), 95)?;
                 let by = if rng.chance(90) { eva(&source) } else { by.clone() };
                 let by = if source == self.coordinator && rng.chance(80) { anna } else { by };
                 (by, Command::Retract { message: id, reason: "r".into() })
             }
-            77..=81 => {
+            75..=79 => {
                 let asking = room.find(|event| match event {
                     Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => {
                         message.acknowledge_by.map(|_| message.id)
@@ -421,7 +426,7 @@ impl Cast {
                 let asking = if rng.chance(90) { asking } else { room.messages().collect() };
                 (eva(&other), Command::Acknowledge { message: rng.pick_any(&asking)? })
             }
-            82..=85 => {
+            80..=85 => {
                 let recalls = room.find(|event| match event {
                     Event::ConsentWithdrawn { recall, .. } => recall.map(|recall| recall.id),
                     _ => None,
@@ -437,7 +442,17 @@ impl Cast {
             }
             86 => (eva(&other), Command::RecordPoliceReport { reference: "r".into() }),
             87..=90 => {
-                let messages = vec![rng.pick_any(&room.messages().collect::<Vec<_>>())?];
+                let may = |o: &OrganisationId| {
+                    let slot = room.state.slot(o);
+                    slot.is_some_and(|slot| {
+                        room.state.participant(slot).consent.police == PoliceAnswer::CoordinatorMayForward
+                    })
+                };
+                let mut messages = room.posted();
+                if rng.chance(80) {
+                    messages.retain(|(source, _)| may(source));
+                }
+                let messages = vec![pick_of(rng, &messages, 80)?.1];
                 let to = organisation(if rng.chance(85) { "police-p" } else { other.as_str() });
                 let to = self.name(rng, &to);
                 (anna, Command::Forward { messages, to, reason: "r".into() })
@@ -460,7 +475,7 @@ impl Cast {
                 let statute = "statute".into();
                 (anna, Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until })
             }
-            94..=97 => {
+            94..=96 => {
                 let sides = room.find(|event| match event {
                     Event::IntroductionProposed { sides } => Some(sides.clone()),
                     _ => None,
@@ -479,7 +494,7 @@ impl Cast {
                 let side = |n: usize| (introduction(&format!("{label}/{n}")), names[n].clone(), "words".into());
                 (anna, Command::ProposeIntroduction { sides: [side(0), side(1)] })
             }
-            98 => (anna, Command::SeeAs { participant: self.any_name(rng) }),
+            97 => (anna, Command::SeeAs { participant: self.any_name(rng) }),
             _ => match rng.below(3) {
                 0 => (anna, Command::ChangeTerms { terms: "Other terms".into() }),
                 _ => (anna, Command::ReadReport { of: self.any_name(rng) }),
@@ -526,12 +541,13 @@ impl Cast {
 
     fn scope(&self, rng: &mut Rng, room: &PureRoom, of: &OrganisationId) -> Scope {
         let own: Vec<_> = room.posted().into_iter().filter(|(o, _)| o == of).map(|(_, id)| id).collect();
+        let own = &own[own.len().saturating_sub(4)..];
         match rng.below(9) {
             0 => Scope::All,
             1 => Scope::Material(rng.pick(&Material::ALL)),
             2 => Scope::Audience(rng.pick(&Audience::ALL)),
             3..=4 => Scope::Named(self.any_name(rng)),
-            _ => match rng.pick_any(&own) {
+            _ => match rng.pick_any(own) {
                 Some(id) => Scope::Message(id),
                 None => Scope::Message(message("none")),
             },
