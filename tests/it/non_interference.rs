@@ -122,7 +122,8 @@ impl Watch {
             writeln!(seen, "{:?}", consent(state, actor, None, room.now).map(|c| told(c.get())))
                 .expect("a string takes all");
             let Ok(reader) = Reader::new(state, actor) else {
-                writeln!(seen, "{:?}", decide(state, actor, Command::Leave, room.now)).expect("a string takes all");
+                writeln!(seen, "{:?}", decide(state, &room.mailboxes, actor, Command::Leave, room.now))
+                    .expect("a string takes all");
                 continue;
             };
             writeln!(seen, "{:?} {:?}", roster(state, reader), self::room(state, reader)).expect("a string takes all");
@@ -130,14 +131,21 @@ impl Watch {
                 let asked = (
                     consent(state, actor, Some(&name), room.now).err(),
                     reports(state, reader, Some(&name)).err(),
-                    decide(state, actor, Command::Remove { participant: name.clone(), reason: "r".into() }, room.now),
+                    decide(
+                        state,
+                        &room.mailboxes,
+                        actor,
+                        Command::Remove { participant: name.clone(), reason: "r".into() },
+                        room.now,
+                    ),
                 );
                 writeln!(seen, "{asked:?}").expect("a string takes all");
             }
             for draft in self.drafts(step, &stranger) {
                 writeln!(seen, "{:?}", preview(state, reader, &draft, room.now)).expect("a string takes all");
                 let post = Command::Post { message: message("probe"), draft: Arc::new(draft) };
-                writeln!(seen, "{:?}", decide(state, actor, post, room.now)).expect("a string takes all");
+                writeln!(seen, "{:?}", decide(state, &room.mailboxes, actor, post, room.now))
+                    .expect("a string takes all");
             }
         }
         seen
@@ -153,6 +161,8 @@ impl Watch {
             coordinator_only: false,
             in_reply_to: None,
             occurred_at: None,
+            supersedes: None,
+            acknowledge_by: None,
         };
         let other = self.cast.others[step % self.cast.others.len()].clone();
         vec![
@@ -202,7 +212,7 @@ impl Watch {
                         return self.step(anna, Command::ChangeRole { participant: Name::Organisation(x), role });
                     }
                     3 => Command::GiveConsent { change: Arc::new(self.hidden_change(rng)), expected_version: None },
-                    4 => Command::WithdrawConsent(Scope::All),
+                    4 => Command::WithdrawConsent { scope: Scope::All, recall: None },
                     5 => Command::AmendReport { report: Arc::new(IntakeReport::default()), consent: None },
                     _ => self.post(rng, room, label, &x),
                 };
