@@ -84,9 +84,9 @@
 //! 9. A message **falls** when its source withdraws consent for it, retracts it or posts another that supersedes it: only its source and
 //!    the coordinator (TLP:RED: its author) see it any more. What supersedes it reaches at most who could see it just before.
 //! 10. Control events go to those they concern: releases to source, coordinator and receivers; approvals to source and coordinator, since
-//!    they tell who the source is; questions for consent, reports read, looks through another's eyes to the participant and the
-//!    coordinator; acknowledgements and answers to recalls also to the source, if it can tell that the other is here; a legal
-//!    disclosure to the source when its notice is no longer suppressed; connections between rooms to nobody in a room.
+//!     they tell who the source is; questions for consent, reports read, looks through another's eyes to the participant and the
+//!     coordinator; acknowledgements and answers to recalls also to the source, if it can tell that the other is here; a legal
+//!     disclosure to the source when its notice is no longer suppressed; connections between rooms to nobody in a room.
 //!
 //! `room::state` keeps, for each source, reader and material, since when the rule has held without a break, so that a decision is one
 //! comparison; `tests/it/model.rs` is a second, naive implementation that replays everything, and the two are compared over every

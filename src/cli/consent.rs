@@ -3,16 +3,23 @@
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
+use super::ask::{self, Answer, Ask, Suggest};
+use super::confirm::Yes;
+use super::consent_grid;
 use super::consent_words::{self, ConsentArguments};
-use super::deliveries::{name, short_time};
+use super::deliveries::name;
 use super::failure::Failure;
+use super::find::{Handle, Here, MESSAGE};
 use super::json;
-use super::output::table;
+use super::output::{can_ask, colour_on_stdout, escape, note, program};
 use super::post::DraftArguments;
+use super::release::{self, Recall, Release, Revoke};
 use super::room::{RoomArgument, done};
 use super::session::{self, Session};
-use super::words::{Word, parse, plain};
-use crate::client::pb;
+use super::when::moment;
+use super::widening::widenings;
+use super::words::parse;
+use crate::client::{Time, pb, time_text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConsentCommand {
@@ -34,9 +41,29 @@ pub(crate) enum ConsentCommand {
         /// Only if the consent is still at this version
         #[arg(long, value_name = "VERSION")]
         expected_version: Option<u64>,
+        #[command(flatten)]
+        yes: Yes,
     },
     /// Take consent back: nothing of it is delivered any more when this is answered
+    #[command(after_help = WITHDRAW_HELP)]
     Withdraw(Withdraw),
+    /// Let participants have earlier messages of yours
+    #[command(after_help = release::HELP)]
+    Release(Release),
+    /// End a release: who has received by it gets a notice
+    Revoke(Revoke),
+    /// Answer somebody who asks you to delete what was withdrawn
+    #[command(subcommand)]
+    Recall(Recall),
+    /// Ask a source to let its messages, or a material, go to others (the coordinator)
+    #[command(after_help = ask::ASK_HELP)]
+    Ask(Ask),
+    /// Answer a question of the coordinator
+    #[command(after_help = ask::ANSWER_HELP)]
+    Answer(Answer),
+    /// Tell the coordinator whom to ask for what
+    #[command(after_help = ask::SUGGEST_HELP)]
+    Suggest(Suggest),
     /// Who would receive a message, who would not, and why
     Preview {
         /// The text; it decides nothing
@@ -49,8 +76,17 @@ pub(crate) enum ConsentCommand {
     },
 }
 
+const WITHDRAW_HELP: &str = "\
+Whoever holds what this takes away is told so. With --recall they are asked to delete it and to say by then whether they have.
+
+Examples:
+  samverkan consent withdraw --material logs
+  samverkan consent withdraw --message 12 --recall 24h
+  samverkan consent withdraw --name vendor-x
+  samverkan consent withdraw --all";
+
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("scope").required(true).args(["all", "material", "audience", "name"]))]
+#[command(group = ArgGroup::new("scope").required(true).args(["all", "material", "audience", "name", "message"]))]
 pub(crate) struct Withdraw {
     #[command(flatten)]
     room: RoomArgument,
@@ -66,74 +102,122 @@ pub(crate) struct Withdraw {
     /// One participant, by organisation id or participant id, all materials
     #[arg(long)]
     name: Option<String>,
+    /// One message of yours, for everybody but you and the coordinator: its number in `tail`, or its id
+    #[arg(long, value_name = "MESSAGE")]
+    message: Option<Handle>,
+    /// Ask who holds it to delete it and to say so by then: how long from now, as in 24h, or a time
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    recall: Option<Time>,
 }
 
 impl Withdraw {
-    fn scope(&self) -> pb::withdraw_consent_request::Scope {
+    async fn scope(&self, here: &Here) -> Result<pb::withdraw_consent_request::Scope, Failure> {
         use pb::withdraw_consent_request::Scope;
-        match (self.material, self.audience, &self.name) {
+        Ok(match (self.material, self.audience, &self.name, &self.message) {
             (Some(material), ..) => Scope::Material(material as i32),
-            (_, Some(audience), _) => Scope::Audience(audience as i32),
-            (.., Some(name)) => Scope::Name(name.clone()),
-            (None, None, None) => Scope::All(true),
-        }
+            (_, Some(audience), ..) => Scope::Audience(audience as i32),
+            (_, _, Some(name), _) => Scope::Name(name.clone()),
+            (.., Some(message)) => Scope::MessageId(here.id(message, MESSAGE).await?),
+            (None, None, None, None) => Scope::All(true),
+        })
     }
 }
 
 pub(crate) async fn run(command: ConsentCommand, session: &Session) -> Result<(), Failure> {
-    let change = match &command {
-        ConsentCommand::Give { consent, .. } if consent.is_empty() => {
-            return Err(Failure::usage("say what to set, as in logs=direct:affected")
-                .hint("`samverkan consent give --help` shows how consent is written"));
-        }
-        ConsentCommand::Give { consent, .. } => Some(consent.change()?),
-        ConsentCommand::Show { .. } | ConsentCommand::Withdraw(_) | ConsentCommand::Preview { .. } => None,
-    };
-    let (client, output) = (session.connect().await?, session.output);
     match command {
-        ConsentCommand::Show { room, participant } => {
-            let room_id = former_room(&client, &room).await?;
-            let request = pb::GetConsentRequest { room_id, participant: participant.unwrap_or_default() };
-            let answer = client.get_consent(request).await?;
-            let consent = answer.consent.unwrap_or_default();
-            let value = json!({
-                "participant": json::participant(answer.participant.as_ref()),
-                "consent": json::consent(&consent),
-            });
-            output.show(&value, || {
-                output.line(&format!(
-                    "Consent of {}, version {}\n",
-                    name(answer.participant.as_ref()),
-                    consent.version
-                ))?;
-                output.line(&grid(&consent))?;
-                output.line(&rest(&consent))
-            })
-        }
-        ConsentCommand::Give { room, expected_version, .. } => {
-            let room_id = session::room(&client, room.room.as_deref()).await?;
-            let request = pb::GiveConsentRequest { room_id, change, expected_version, ..Default::default() };
-            let answer = client.give_consent(request).await?;
+        ConsentCommand::Show { room, participant } => show(&room, participant.unwrap_or_default(), session).await,
+        ConsentCommand::Give { consent, room, expected_version, yes } => {
+            if consent.is_empty() {
+                return Err(Failure::usage("say what to set, as in logs=direct:affected")
+                    .hint("`samverkan consent give --help` shows how consent is written"));
+            }
+            let change = consent.change()?;
+            let here = Here::enter(session, &room).await?;
+            confirm_widening(&here, &change, yes).await?;
+            let room_id = here.room_id;
+            let request =
+                pb::GiveConsentRequest { room_id, change: Some(change), expected_version, ..Default::default() };
+            let answer = here.client.give_consent(request).await?;
             done(session, answer.recorded_time, "done; it holds for what is posted from now on")
         }
-        ConsentCommand::Withdraw(withdraw) => {
-            let room_id = former_room(&client, &withdraw.room).await?;
-            let request = pb::WithdrawConsentRequest { room_id, scope: Some(withdraw.scope()), ..Default::default() };
-            let answer = client.withdraw_consent(request).await?;
-            done(session, answer.recorded_time, "withdrawn; nothing of it is delivered any more")
-        }
+        ConsentCommand::Withdraw(command) => withdraw(command, session).await,
         ConsentCommand::Preview { text, room, draft } => {
-            let room_id = session::room(&client, room.room.as_deref()).await?;
-            let request = pb::PreviewAudienceRequest { room_id, draft: Some(draft.draft(&text)) };
-            let participants = client.preview_audience(request).await?.participants;
+            let here = Here::enter(session, &room).await?;
+            let draft = draft.resolve(&here).await?.of(&text);
+            let request = pb::PreviewAudienceRequest { room_id: here.room_id, draft: Some(draft) };
+            let participants = here.client.preview_audience(request).await?.participants;
             let values: Vec<_> = participants.iter().map(json::previewed).collect();
             let rows = participants.iter().map(|one| {
                 let receives = if one.receives { "yes" } else { "no" };
                 vec![name(one.participant.as_ref()), receives.into(), one.text.clone()]
             });
-            output.list(&values, &["who", "receives", "why"], rows, "nobody")
+            session.output.list(&values, &["who", "receives", "why"], rows, "nobody")
         }
+        ConsentCommand::Release(command) => release::release(command, session).await,
+        ConsentCommand::Revoke(command) => release::revoke(command, session).await,
+        ConsentCommand::Recall(command) => release::recall(command, session).await,
+        ConsentCommand::Ask(command) => ask::ask(command, session).await,
+        ConsentCommand::Answer(command) => ask::answer(command, session).await,
+        ConsentCommand::Suggest(command) => ask::suggest(command, session).await,
     }
+}
+
+async fn show(room: &RoomArgument, participant: String, session: &Session) -> Result<(), Failure> {
+    let (client, output) = (session.connect().await?, session.output);
+    let room_id = former_room(&client, room).await?;
+    let answer = client.get_consent(pb::GetConsentRequest { room_id, participant }).await?;
+    let consent = answer.consent.unwrap_or_default();
+    let value = json!({
+        "participant": json::participant(answer.participant.as_ref()),
+        "consent": json::consent(&consent),
+    });
+    output.show(&value, || {
+        let whose = format!("Consent of {}, version {}\n", name(answer.participant.as_ref()), consent.version);
+        output.drawn(&escape(&whose))?;
+        output.drawn(&consent_grid::drawn(&consent, colour_on_stdout()))
+    })
+}
+
+/// At a terminal: shows what a change opens, and asks.
+async fn confirm_widening(here: &Here, change: &pb::ConsentChange, yes: Yes) -> Result<(), Failure> {
+    if yes.yes || !can_ask() {
+        return Ok(());
+    }
+    let request = pb::GetConsentRequest { room_id: here.room_id.clone(), ..Default::default() };
+    let now = here.client.get_consent(request).await?.consent.unwrap_or_default();
+    let widenings = widenings(&now, change);
+    if widenings.is_empty() {
+        return Ok(());
+    }
+    note("This lets others have what you post from now on:");
+    widenings.iter().for_each(|line| note(format!("  {line}")));
+    yes.confirm_at_terminal("Do it?")
+}
+
+async fn withdraw(command: Withdraw, session: &Session) -> Result<(), Failure> {
+    let client = session.connect().await?;
+    let room_id = former_room(&client, &command.room).await?;
+    let here = Here { client, room_id };
+    let scope = command.scope(&here).await?;
+    let request = pb::WithdrawConsentRequest {
+        room_id: here.room_id.clone(),
+        scope: Some(scope),
+        recall_answer_by_time: command.recall,
+        ..Default::default()
+    };
+    let answer = here.client.withdraw_consent(request).await?;
+    let value = json!({
+        "recorded_time": json::time(answer.recorded_time.as_ref()),
+        "recall_id": json::text(&answer.recall_id),
+    });
+    session.output.show(&value, || {
+        note("withdrawn; nothing of it is delivered any more");
+        if let Some(time) = &command.recall {
+            note(format!("who holds it is asked to delete it and to say so by {}", time_text(time)));
+            note(format!("see what they answer with: {} message receipts MESSAGE", program()));
+        }
+        Ok(())
+    })
 }
 
 /// Who has left a room does not find it in its list any more, but may still read and withdraw its consent by the room's full id.
@@ -142,66 +226,4 @@ async fn former_room(client: &crate::client::Client, room: &RoomArgument) -> Res
         Some(_) if room.room.is_none() => failure,
         _ => failure.hint("a room that you have left must be given by its whole id"),
     })
-}
-
-/// Material × audience, as the fact sheet asks.
-fn grid(consent: &pb::SharingConsent) -> String {
-    let header: Vec<String> = std::iter::once("share".to_owned())
-        .chain(pb::Audience::ALL.iter().map(|(_, word, _)| format!("with {}", word.replace('_', " "))))
-        .collect();
-    let rows = pb::Material::ALL.iter().map(|&(material, word, _)| {
-        let answer = |audience: pb::Audience| {
-            let cell =
-                consent.cells.iter().find(|cell| cell.material == material as i32 && cell.audience == audience as i32);
-            plain::<pb::Sharing>(cell.map_or(pb::Sharing::NotAnswered as i32, |cell| cell.sharing))
-        };
-        std::iter::once(word.to_owned())
-            .chain(pb::Audience::ALL.iter().map(|(audience, ..)| answer(*audience)))
-            .collect()
-    });
-    table(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows)
-}
-
-fn rest(consent: &pb::SharingConsent) -> String {
-    let mut lines = vec![String::new()];
-    for named in &consent.named {
-        let each: Vec<_> = named
-            .sharings
-            .iter()
-            .map(|one| format!("{} {}", plain::<pb::Material>(one.material), plain::<pb::Sharing>(one.sharing)))
-            .collect();
-        lines.push(format!("with {}: {}", named.name.replace('\n', " "), each.join(", ")));
-    }
-    for newcomers in &consent.newcomers {
-        lines.push(format!(
-            "newcomers among {}: {}",
-            plain::<pb::Audience>(newcomers.audience),
-            plain::<pb::Answer>(newcomers.answer)
-        ));
-    }
-    lines.push(format!("appears to the others: {}", plain::<pb::Attribution>(consent.attribution)));
-    lines.push(format!("police: {}", plain::<pb::PoliceAnswer>(consent.police)));
-    let expiry = consent.expire_time.as_ref().map_or("when it is withdrawn".into(), |time| short_time(Some(time)));
-    lines.push(format!("ends: {expiry}"));
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_grid_has_a_row_for_each_material_and_shows_what_is_open() {
-        let cell = pb::ConsentCell {
-            material: pb::Material::Logs as i32,
-            audience: pb::Audience::OtherAffectedOrganisations as i32,
-            sharing: pb::Sharing::Direct as i32,
-        };
-        let shown = grid(&pb::SharingConsent { cells: vec![cell], ..Default::default() });
-        let lines: Vec<_> = shown.lines().collect();
-        assert_eq!(lines.len(), 4, "{shown}");
-        assert!(lines[0].contains("OTHER AFFECTED ORGANISATIONS") && lines[0].contains("THIRD PARTIES"), "{shown}");
-        assert!(lines[1].contains("information") && lines[1].contains("not answered"), "{shown}");
-        assert!(lines[3].contains("logs") && lines[3].contains("direct"), "{shown}");
-    }
 }

@@ -1,7 +1,19 @@
-//! How does a delivery read to a person? One line: when, index, and what happened in plain words; a longer text follows, indented.
+//! How does a delivery read to a person? One line: when, its number, and what happened in plain words. Below it, if need be: what
+//! somebody wrote, indented by six spaces; what else is to be known, after a `·`; the command that answers it, after a `→`.
 //!
-//! Tested below.
+//! Nothing that somebody wrote begins a line, so nobody's message passes for a line of ours. Tested in `deliveries/tests.rs`.
 
+mod events;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use anstyle::{AnsiColor, Style};
+use uuid::Uuid;
+
+use super::find::SHORT_CHARS;
+use super::output::{colour_on_stdout, escape};
 use super::words::plain;
 use crate::client::{Time, pb, time_text};
 
@@ -27,101 +39,253 @@ pub(crate) fn tlp(tlp: i32) -> String {
     format!("TLP:{}", plain::<pb::Tlp>(tlp).to_uppercase())
 }
 
-/// The line, or lines, for one delivery.
-pub(crate) fn text(index: u64, delivery: &pb::Delivery) -> String {
-    let time = short_time(delivery.recorded_time.as_ref());
-    // Never begins with a space, as the lines of a text do.
-    let time = if time.is_empty() { "-".to_owned() } else { time };
-    format!("{time:<20}  {index:>4}  {}", what(delivery))
+/// What is told of one delivery.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// What happened.
+    line: String,
+    /// What somebody wrote, if it has several lines.
+    text: String,
+    /// What else is to be known.
+    more: Vec<String>,
+    /// What to do about it: words, and a command.
+    answers: Vec<String>,
 }
 
-fn what(delivery: &pb::Delivery) -> String {
-    use pb::delivery::Content;
-    let who = |participant: &Option<pb::Participant>| name(participant.as_ref());
-    let role = |participant: &Option<pb::Participant>| {
-        participant.as_ref().map(|participant| plain::<pb::Role>(participant.role)).unwrap_or_default()
-    };
-    match &delivery.content {
-        None => "something that this version does not know".into(),
-        Some(Content::Message(message)) => self::message(message),
-        Some(Content::Withdrawn(pb::Withdrawn {})) => "withdrawn".into(),
-        Some(Content::WithdrawalNotice(notice)) => withdrawal(&notice.ranges),
-        Some(Content::RoomOpened(opened)) => format!("the room was opened: {}", one_line(&opened.title)),
-        Some(Content::RoomClosed(pb::RoomClosed {})) => "the room was closed".into(),
-        Some(Content::RoomReopened(pb::RoomReopened {})) => "the room was opened again".into(),
-        Some(Content::ParticipantJoined(joined)) => {
-            format!("{} joined as {}", who(&joined.participant), role(&joined.participant))
-        }
-        Some(Content::ParticipantLeft(left)) => format!("{} left", who(&left.participant)),
-        Some(Content::ParticipantRemoved(removed)) => {
-            format!("{} was removed: {}", who(&removed.participant), one_line(&removed.reason))
-        }
-        Some(Content::ParticipantIdentified(identified)) => {
-            let id = identified.participant.as_ref().map(|participant| participant.participant_id.as_str());
-            let id = id.unwrap_or_default();
-            format!("pseudonym {} is {}", id.get(..8).unwrap_or(id), who(&identified.participant))
-        }
-        Some(Content::RoleChanged(changed)) => {
-            format!("{} is now {}", who(&changed.participant), plain::<pb::Role>(changed.role))
-        }
-        Some(Content::InvitationSent(sent)) => {
-            format!("{} was invited as {}", sent.organisation_id, plain::<pb::Role>(sent.role))
-        }
-        Some(Content::InvitationDeclined(declined)) => format!("{} declined the invitation", declined.organisation_id),
-        Some(Content::ConsentGiven(given)) => {
-            let change = given.change.as_ref().map(change).unwrap_or_default();
-            format!("{} gave consent: {change}", who(&given.participant))
-        }
-        Some(Content::ConsentWithdrawn(withdrawn)) => {
-            use pb::consent_withdrawn::Scope;
-            let scope = match &withdrawn.scope {
-                None => "something".into(),
-                Some(Scope::All(_)) => "everything".into(),
-                Some(Scope::Material(material)) => plain::<pb::Material>(*material),
-                Some(Scope::Audience(audience)) => format!("everything for {}", plain::<pb::Audience>(*audience)),
-                Some(Scope::Name(name)) => format!("everything for {}", one_line(name)),
-            };
-            format!("{} withdrew consent: {scope}", who(&withdrawn.participant))
-        }
-        Some(Content::ConsentExpired(expired)) => format!("the consent of {} expired", who(&expired.participant)),
-        Some(Content::ReportFiled(filed)) => format!("{} filed a report", who(&filed.participant)),
-        Some(Content::ReportAmended(amended)) => format!("{} amended its report", who(&amended.participant)),
+impl From<String> for Told {
+    fn from(line: String) -> Self {
+        Self { line, ..Self::default() }
     }
 }
 
-fn message(message: &pb::Message) -> String {
+impl From<&str> for Told {
+    fn from(line: &str) -> Self {
+        line.to_owned().into()
+    }
+}
+
+impl Told {
+    fn more(mut self, more: impl Into<String>) -> Self {
+        self.more.push(more.into());
+        self
+    }
+
+    fn answer(mut self, answer: impl Into<String>) -> Self {
+        self.answers.push(answer.into());
+        self
+    }
+
+    /// As it is printed: escaped, and coloured if that is wanted.
+    pub(crate) fn printed(&self, colour: bool) -> String {
+        let paint = |style: Style, line: String| if colour { format!("{style}{line}{style:#}") } else { line };
+        let dim = Style::new().dimmed();
+        let bold = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+        let ours = |line: &str| escape(&one_line(line)).into_owned();
+        let mut lines = vec![ours(&self.line)];
+        lines.extend(self.text.lines().map(|line| format!("      {}", escape(line))));
+        lines.extend(self.more.iter().map(|line| paint(dim, format!("· {}", ours(line)))));
+        lines.extend(self.answers.iter().map(|line| paint(bold, format!("→ {}", ours(line)))));
+        lines.join("\n")
+    }
+
+    /// What was asked, without how to answer: for whoever is answering.
+    pub(crate) fn question(&self) -> String {
+        std::iter::once(&self.line).chain(&self.more).map(|line| one_line(line)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// As it is printed on standard output.
+    pub(crate) fn for_stdout(&self) -> String {
+        self.printed(colour_on_stdout())
+    }
+}
+
+/// Tells of one mailbox, delivery by delivery, and remembers where things stand, so that later ones can point there.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    /// How this program was started, so that a command can be pasted.
+    pub(crate) program: String,
+    /// What is to stand after a command: the context and the room, as they were given.
+    pub(crate) flags: String,
+    /// Whether the reader is the coordinator.
+    pub(crate) is_coordinator: bool,
+    places: HashMap<Uuid, u64>,
+}
+
+impl Teller {
+    pub(crate) fn new(program: impl Into<String>, flags: impl Into<String>, is_coordinator: bool) -> Self {
+        Self { program: program.into(), flags: flags.into(), is_coordinator, places: HashMap::new() }
+    }
+
+    /// What one delivery says.
+    pub(crate) fn tell(&mut self, index: u64, delivery: &pb::Delivery) -> Told {
+        let time = short_time(delivery.recorded_time.as_ref());
+        let time = if time.is_empty() { "-".to_owned() } else { time };
+        let told = self.what(index, delivery);
+        if let Some(id) = delivery.content.as_ref().and_then(events::id_of).and_then(|id| Uuid::parse_str(id).ok()) {
+            self.places.insert(id, index);
+        }
+        Told { line: format!("{time:<20}  {index:>4}  {}", told.line), ..told }
+    }
+
+    fn what(&self, index: u64, delivery: &pb::Delivery) -> Told {
+        use pb::delivery::Content;
+        let who = |participant: &Option<pb::Participant>| name(participant.as_ref());
+        let role = |participant: &Option<pb::Participant>| {
+            participant.as_ref().map(|participant| plain::<pb::Role>(participant.role)).unwrap_or_default()
+        };
+        let Some(content) = &delivery.content else { return "something that this version does not know".into() };
+        match content {
+            Content::Message(message) => self.message(index, message),
+            Content::Withdrawn(pb::Withdrawn {}) => "withdrawn".into(),
+            Content::WithdrawalNotice(notice) => self.withdrawal(index, notice),
+            Content::RoomOpened(opened) => format!("the room was opened: {}", one_line(&opened.title)).into(),
+            Content::RoomClosed(pb::RoomClosed {}) => "the room was closed".into(),
+            Content::RoomReopened(pb::RoomReopened {}) => "the room was opened again".into(),
+            Content::ParticipantJoined(joined) => {
+                format!("{} joined as {}", who(&joined.participant), role(&joined.participant)).into()
+            }
+            Content::ParticipantLeft(left) => format!("{} left", who(&left.participant)).into(),
+            Content::ParticipantRemoved(removed) => {
+                format!("{} was removed: {}", who(&removed.participant), one_line(&removed.reason)).into()
+            }
+            Content::ParticipantIdentified(identified) => {
+                let id = identified.participant.as_ref().map(|participant| participant.participant_id.as_str());
+                format!("pseudonym {} is {}", short(id.unwrap_or_default()), who(&identified.participant)).into()
+            }
+            Content::RoleChanged(changed) => {
+                format!("{} is now {}", who(&changed.participant), plain::<pb::Role>(changed.role)).into()
+            }
+            Content::InvitationSent(sent) => {
+                format!("{} was invited as {}", sent.organisation_id, plain::<pb::Role>(sent.role)).into()
+            }
+            Content::InvitationDeclined(declined) => {
+                format!("{} declined the invitation", declined.organisation_id).into()
+            }
+            Content::ConsentGiven(given) => {
+                let change = given.change.as_ref().map(change).unwrap_or_default();
+                format!("{} gave consent: {change}", who(&given.participant)).into()
+            }
+            Content::ConsentWithdrawn(withdrawn) => self.consent_withdrawn(withdrawn),
+            Content::ConsentExpired(expired) => format!("the consent of {} expired", who(&expired.participant)).into(),
+            Content::ReportFiled(filed) => format!("{} filed a report", who(&filed.participant)).into(),
+            Content::ReportAmended(amended) => format!("{} amended its report", who(&amended.participant)).into(),
+            Content::TermsChanged(changed) => self.terms_changed(changed),
+            Content::MessageRetracted(retracted) => self.message_retracted(retracted),
+            Content::MessageAcknowledged(acknowledged) => self.message_acknowledged(acknowledged),
+            Content::MessagesReleased(released) => self.messages_released(index, released),
+            Content::ReleaseRevoked(revoked) => self.release_revoked(revoked),
+            Content::RecallAnswered(answered) => self.recall_answered(answered),
+            Content::AskSuggested(suggested) => self.ask_suggested(suggested),
+            Content::ConsentAsked(asked) => self.consent_asked(index, asked),
+            Content::AskAnswered(answered) => self.ask_answered(answered),
+            Content::AskLapsed(lapsed) => self.ask_lapsed(lapsed),
+            Content::MessageRelayed(relayed) => self.message_relayed(relayed),
+            Content::RelayApproved(approved) => self.relay_approved(approved),
+            Content::RelayRejected(rejected) => self.relay_rejected(rejected),
+            Content::PoliceReportMade(made) => {
+                format!("{} has reported to the police: {}", who(&made.participant), one_line(&made.reference)).into()
+            }
+            Content::PoliceReportDue(due) => self.police_report_due(due),
+            Content::MessagesForwarded(forwarded) => self.messages_forwarded(forwarded),
+            Content::LegalDisclosureProposed(proposed) => self.legal_disclosure_proposed(index, proposed),
+            Content::LegallyDisclosed(disclosed) => self.legally_disclosed(disclosed),
+            Content::IntroductionProposed(proposed) => self.introduction_proposed(index, proposed),
+            Content::IntroductionSent(sent) => events::introduction_sent(sent),
+            Content::IntroductionAnswered(answered) => self.introduction_answered(answered),
+            Content::Introduced(introduced) => events::introduced(introduced),
+            Content::ReportRead(read) => events::report_read(read),
+            Content::RoomSeenAs(seen) => events::room_seen_as(seen),
+        }
+    }
+
+    fn message(&self, index: u64, message: &pb::Message) -> Told {
+        let mut told = Told::from(head(message));
+        if !message.in_reply_to.is_empty() {
+            told.line.push_str(&format!("  in reply to {}", self.place(&message.in_reply_to)));
+        }
+        if !message.supersedes.is_empty() {
+            told.line.push_str(&format!("  instead of {}", self.place(&message.supersedes)));
+        }
+        if let Some(occurred) = &message.occurred_time {
+            told.line.push_str(&format!("  occurred {}", short_time(Some(occurred))));
+        }
+        let text = message.text.strip_suffix('\n').unwrap_or(&message.text);
+        if text.contains('\n') {
+            told.text = text.to_owned();
+        } else {
+            told.line.push_str(&format!("  {text}"));
+        }
+        let is_own = is_caller(message.author.as_ref());
+        if let Some(relay) = &message.relay {
+            told = self.relay(index, told, relay, is_own);
+        }
+        match &message.acknowledge_by_time {
+            None => told,
+            Some(time) if is_own => {
+                told.more(format!("who gets it is asked to acknowledge it by {}", short_time(Some(time))))
+            }
+            Some(time) => told
+                .more(format!("you are asked to acknowledge it by {}", short_time(Some(time))))
+                .answer(format!("acknowledge with: {}", self.command(&format!("message acknowledge {index}")))),
+        }
+    }
+
+    /// A command that can be pasted.
+    fn command(&self, words: &str) -> String {
+        format!("{} {words}{}", self.program, self.flags)
+    }
+
+    /// Where something stands, or how its id begins.
+    fn place(&self, id: &str) -> String {
+        let known = Uuid::parse_str(id).ok().and_then(|id| self.places.get(&id));
+        known.map_or_else(|| short(id).to_owned(), ToString::to_string)
+    }
+
+    /// Messages by where they stand.
+    fn messages(&self, ids: &[String]) -> String {
+        let word = if ids.len() == 1 { "message" } else { "messages" };
+        format!("{word} {}", ids.iter().map(|id| self.place(id)).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Who posted a message and what it is, without its text.
+fn head(message: &pb::Message) -> String {
     let mut head =
         format!("{}  {}  {}", name(message.author.as_ref()), plain::<pb::Material>(message.material), tlp(message.tlp));
     if message.coordinator_only {
         head.push_str("  coordinator only");
     }
-    if !message.in_reply_to.is_empty() {
-        let short = message.in_reply_to.get(..8).unwrap_or(&message.in_reply_to);
-        head.push_str(&format!("  in reply to {short}"));
+    if message.relay.is_some() {
+        head.push_str("  relay");
     }
-    if let Some(occurred) = &message.occurred_time {
-        head.push_str(&format!("  occurred {}", short_time(Some(occurred))));
-    }
-    let text = message.text.strip_suffix('\n').unwrap_or(&message.text);
-    if text.contains('\n') {
-        // Indented, so that no line of a text can pass for a line of ours.
-        text.lines().fold(head, |all, line| format!("{all}\n      {line}"))
-    } else {
-        format!("{head}  {text}")
-    }
+    head
 }
 
-fn withdrawal(ranges: &[pb::IndexRange]) -> String {
-    let count: u64 = ranges.iter().map(|range| (range.last_index + 1).saturating_sub(range.first_index)).sum();
-    let each: Vec<_> = ranges
-        .iter()
-        .map(|range| match range.first_index == range.last_index {
-            true => range.first_index.to_string(),
-            false => format!("{}-{}", range.first_index, range.last_index),
-        })
-        .collect();
-    let (delivery, was) = if count == 1 { ("delivery", "was") } else { ("deliveries", "were") };
-    format!("{count} earlier {delivery} {was} withdrawn: {}", each.join(", "))
+/// A message on one line, to be recognised by.
+pub(crate) fn brief(message: &pb::Message) -> String {
+    const CHARS: usize = 60;
+    let mut text: String = one_line(message.text.trim_end()).chars().take(CHARS + 1).collect();
+    if text.chars().count() > CHARS {
+        text = text.chars().take(CHARS).chain(['…']).collect();
+    }
+    format!("{}  {text}", head(message))
+}
+
+/// The beginning of an id.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..SHORT_CHARS).unwrap_or(id)
+}
+
+fn is_caller(participant: Option<&pb::Participant>) -> bool {
+    participant.is_some_and(|participant| participant.is_caller)
+}
+
+/// Several participants.
+pub(crate) fn names(participants: &[pb::Participant]) -> String {
+    if participants.is_empty() {
+        return "nobody".into();
+    }
+    participants.iter().map(|one| name(Some(one))).collect::<Vec<_>>().join(", ")
 }
 
 /// What a change sets, in the words in which it is given.
@@ -160,61 +324,6 @@ pub(crate) fn change(change: &pb::ConsentChange) -> String {
 }
 
 /// Others' words on one line of ours.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.replace('\n', " ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(content: pb::delivery::Content) -> String {
-        let recorded_time = Some(Time { seconds: 1_764_547_200, nanos: 5_000 });
-        text(12, &pb::Delivery { recorded_time, content: Some(content) })
-    }
-
-    fn message_of(text: &str) -> pb::Message {
-        let author = pb::Participant { organisation_id: "region-a".into(), is_caller: true, ..Default::default() };
-        pb::Message {
-            author: Some(author),
-            material: pb::Material::Logs as i32,
-            tlp: pb::Tlp::AmberStrict as i32,
-            text: text.into(),
-            ..Default::default()
-        }
-    }
-
-    #[test]
-    fn a_message_reads_on_one_line() {
-        let line = shown(pb::delivery::Content::Message(message_of("GET /\n")));
-        assert_eq!(line, "2025-12-01 00:00:00Z    12  region-a (you)  logs  TLP:AMBER+STRICT  GET /");
-    }
-
-    #[test]
-    fn no_line_of_a_text_passes_for_a_line_of_ours() {
-        let forged = "x\n2025-12-01 00:00:00Z    13  cert-se  information  TLP:CLEAR  all is well";
-        let lines = shown(pb::delivery::Content::Message(message_of(forged)));
-        assert!(lines.lines().skip(1).all(|line| line.starts_with("      ")), "{lines}");
-    }
-
-    #[test]
-    fn a_withdrawal_is_told_in_plain_words() {
-        let range = |first_index, last_index| pb::IndexRange { first_index, last_index };
-        assert_eq!(withdrawal(&[range(4, 6)]), "3 earlier deliveries were withdrawn: 4-6");
-        assert_eq!(withdrawal(&[range(4, 4)]), "1 earlier delivery was withdrawn: 4");
-        assert_eq!(withdrawal(&[range(1, 2), range(9, 9)]), "3 earlier deliveries were withdrawn: 1-2, 9");
-    }
-
-    #[test]
-    fn no_line_of_ours_begins_with_a_space() {
-        let content = Some(pb::delivery::Content::Withdrawn(pb::Withdrawn {}));
-        let line = text(12, &pb::Delivery { recorded_time: None, content });
-        assert_eq!(line, "-                       12  withdrawn");
-    }
-
-    #[test]
-    fn a_pseudonym_is_told_by_the_beginning_of_its_id() {
-        let participant = pb::Participant { participant_id: "0123456789".into(), ..Default::default() };
-        assert_eq!(name(Some(&participant)), "pseudonym 01234567");
-    }
 }

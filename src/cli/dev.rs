@@ -3,7 +3,6 @@
 //! Certificates and contexts under `certs/dev/`, the store under `.dev/`, a server on loopback, a small incident in it, and the
 //! exact lines to paste into a second terminal. Nothing of it is for real incidents: all keys lie on this machine.
 
-use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use clap::Args;
 use super::config::{self, Limits, LogFormat, ServerConfig};
 use super::dev_world::{COORDINATOR, World};
 use super::failure::Failure;
-use super::output::{ask_yes, can_ask, note};
+use super::output::{ask_yes, can_ask, note, program, quoted};
 use super::{launch, seed, trace};
 use crate::client::Client;
 use crate::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
@@ -124,20 +123,6 @@ fn instructions(directory: &Path, world: &World, address: SocketAddr, room: Opti
         ],
     };
     format!("\nServing on {address}; Ctrl-C stops. Paste:\n\n{}\n", lines.join("\n"))
-}
-
-/// How this program was started, so that what it prints can be pasted.
-fn program() -> String {
-    if env::var_os("CARGO").is_some() && env::var_os("CARGO_PKG_NAME").is_some() {
-        return "cargo run -q --".into();
-    }
-    quoted(&env::args().next().unwrap_or_else(|| "samverkan".into()))
-}
-
-/// For a POSIX shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -129,11 +129,32 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         "ORGANISATION_EXISTS" => "`samverkan organisation list` shows it",
         "PARTICIPANT_NOT_FOUND" | "RECIPIENT_NOT_VISIBLE" => "`samverkan room participants` shows whom you can name",
         "ROOM_CLOSED" => "the coordinator can open it again: `samverkan room reopen`",
-        "MESSAGE_NOT_VISIBLE" => "`samverkan tail` shows the messages you can reply to",
+        "MESSAGE_NOT_VISIBLE" => {
+            "`samverkan tail` shows the messages you can name; some can only be used by their source"
+        }
         "CONSENT_VERSION_CHANGED" => "`samverkan consent show` shows the consent as it is now",
         "ATTRIBUTION_HIDDEN" => "add --attribution pseudonym or --attribution named, or share by relay",
         "PERSON_REQUIRED" => "use the context of a person",
         "REPORT_NOT_FOUND" => "`samverkan report amend` files one in a room you were invited to",
+        "EDIT_WIDENS" => {
+            "`samverkan message show` shows what it allowed; to let others have it, `samverkan consent release`"
+        }
+        "MESSAGE_WITHDRAWN" => "`samverkan message receipts` shows who has it; post it again if it holds after all",
+        "NAMED_NO" => "`samverkan consent show` shows who is named; the answer by name must be changed first",
+        "ASK_NOT_FOUND" | "INTRODUCTION_NOT_FOUND" => "`samverkan tail` shows what waits for your answer, after a →",
+        "ASK_CLOSED" => "to share it after all: `samverkan consent release` or `samverkan consent give`",
+        "RELEASE_NOT_FOUND" => "`samverkan tail` shows your releases and what became of them",
+        "RECALL_NOT_FOUND" => "`samverkan tail` shows the notices that ask you to delete something",
+        "RELAY_NOT_PERMITTED" => "`samverkan relay preview` shows who may get it, and why not",
+        "TEXT_CHANGED" => "`samverkan tail` shows which relay is in force; read it again before you approve it",
+        "ACKNOWLEDGEMENT_NOT_ASKED" | "ALREADY_ACKNOWLEDGED" => {
+            "there is nothing to do; `samverkan tail` shows what asks for it"
+        }
+        "POLICE_FORWARDING_NOT_ALLOWED" => {
+            "`samverkan consent show --participant NAME` shows its police answer; a legal duty: `samverkan legal propose`"
+        }
+        "SECOND_PERSON_REQUIRED" => "another person confirms it, with a context of their own",
+        "DISCLOSURE_NOT_FOUND" => "`samverkan tail` shows what is proposed and what is made",
         "INDEX_PAST_END" => "leave out --after, or give the index of the last line you have",
         _ => return None,
     })
@@ -188,6 +209,21 @@ mod tests {
             "PERSON_REQUIRED",
             "REPORT_NOT_FOUND",
             "INDEX_PAST_END",
+            "EDIT_WIDENS",
+            "MESSAGE_WITHDRAWN",
+            "NAMED_NO",
+            "ASK_NOT_FOUND",
+            "ASK_CLOSED",
+            "RELEASE_NOT_FOUND",
+            "RECALL_NOT_FOUND",
+            "RELAY_NOT_PERMITTED",
+            "TEXT_CHANGED",
+            "ACKNOWLEDGEMENT_NOT_ASKED",
+            "ALREADY_ACKNOWLEDGED",
+            "POLICE_FORWARDING_NOT_ALLOWED",
+            "SECOND_PERSON_REQUIRED",
+            "DISCLOSURE_NOT_FOUND",
+            "INTRODUCTION_NOT_FOUND",
         ];
         for reason in hinted {
             assert!(known.contains(&reason) && hint_for(reason).is_some(), "{reason}");

@@ -2,6 +2,8 @@
 //!
 //! Times are RFC 3339 in UTC. Tested below and by `tests/it`.
 
+mod events;
+
 use serde_json::{Map, Value, json};
 
 use super::words::word;
@@ -27,6 +29,10 @@ pub(crate) fn participant(participant: Option<&pb::Participant>) -> Value {
         "attribution": participant.attribution.map(word::<pb::Attribution>),
         "is_caller": participant.is_caller,
     })
+}
+
+pub(crate) fn participants(participants: &[pb::Participant]) -> Value {
+    participants.iter().map(|one| participant(Some(one))).collect()
 }
 
 pub(crate) fn organisation(organisation: &pb::Organisation) -> Value {
@@ -167,6 +173,69 @@ pub(crate) fn previewed(previewed: &pb::PreviewedParticipant) -> Value {
     })
 }
 
+/// Who has a message, and what was made of it.
+pub(crate) fn receipts(message_id: &str, receipts: &pb::GetReceiptsResponse) -> Value {
+    let receipt = |receipt: &pb::Receipt| {
+        json!({
+            "participant": participant(receipt.participant.as_ref()),
+            "delivered_time": time(receipt.delivered_time.as_ref()),
+            "basis": reason(receipt.basis),
+            "acknowledged_time": time(receipt.acknowledged_time.as_ref()),
+            "sees": receipt.sees,
+            "reason": reason(receipt.reason),
+            "text": text(&receipt.text),
+            "recall": receipt.recall.as_ref().map(|recall| json!({
+                "answer": word::<pb::RecallAnswer>(recall.answer),
+                "comment": text(&recall.comment),
+                "recorded_time": time(recall.recorded_time.as_ref()),
+            })),
+        })
+    };
+    let read =
+        |read: &pb::ActorReceipt| json!({ "actor": read.actor, "delivered_time": time(read.delivered_time.as_ref()) });
+    let relay = |relay: &pb::RelayReceipt| {
+        json!({
+            "message_id": relay.message_id,
+            "recorded_time": time(relay.recorded_time.as_ref()),
+            "receivers": participants(&relay.receivers),
+        })
+    };
+    json!({
+        "message_id": message_id,
+        "recorded_time": time(receipts.recorded_time.as_ref()),
+        "receipts": receipts.receipts.iter().map(receipt).collect::<Vec<_>>(),
+        "coordinator_reads": receipts.coordinator_reads.iter().map(read).collect::<Vec<_>>(),
+        "relays": receipts.relays.iter().map(relay).collect::<Vec<_>>(),
+    })
+}
+
+fn reason(reason: i32) -> Value {
+    match reason {
+        0 => Value::Null,
+        reason => word::<pb::AudienceReason>(reason).into(),
+    }
+}
+
+/// A message without its text.
+pub(crate) fn message_head(head: &pb::MessageHead) -> Value {
+    json!({
+        "message_id": head.message_id,
+        "author": participant(head.author.as_ref()),
+        "material": word::<pb::Material>(head.material),
+        "tlp": word::<pb::Tlp>(head.tlp),
+        "recorded_time": time(head.recorded_time.as_ref()),
+    })
+}
+
+pub(crate) fn connection(connection: &pb::Connection) -> Value {
+    json!({
+        "room_id": connection.room_id,
+        "reason": connection.reason,
+        "actor": connection.actor,
+        "recorded_time": time(connection.recorded_time.as_ref()),
+    })
+}
+
 /// One delivery, with its index and a word for its kind.
 pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
     use pb::delivery::Content;
@@ -178,7 +247,14 @@ pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
         Some(Content::WithdrawalNotice(notice)) => {
             let range =
                 |range: &pb::IndexRange| json!({ "first_index": range.first_index, "last_index": range.last_index });
-            ("withdrawal_notice", json!({ "ranges": notice.ranges.iter().map(range).collect::<Vec<_>>() }))
+            (
+                "withdrawal_notice",
+                json!({
+                    "ranges": notice.ranges.iter().map(range).collect::<Vec<_>>(),
+                    "recall_id": text(&notice.recall_id),
+                    "answer_by_time": time(notice.answer_by_time.as_ref()),
+                }),
+            )
         }
         Some(Content::RoomOpened(opened)) => ("room_opened", json!({ "title": opened.title })),
         Some(Content::RoomClosed(pb::RoomClosed {})) => ("room_closed", json!({})),
@@ -221,12 +297,47 @@ pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
                 Some(Scope::Material(material)) => json!({ "material": word::<pb::Material>(*material) }),
                 Some(Scope::Audience(audience)) => json!({ "audience": word::<pb::Audience>(*audience) }),
                 Some(Scope::Name(name)) => json!({ "name": name }),
+                Some(Scope::MessageId(id)) => json!({ "message_id": id }),
             };
-            ("consent_withdrawn", json!({ "participant": participant(withdrawn.participant.as_ref()), "scope": scope }))
+            (
+                "consent_withdrawn",
+                json!({
+                    "participant": participant(withdrawn.participant.as_ref()),
+                    "scope": scope,
+                    "recall_id": text(&withdrawn.recall_id),
+                    "answer_by_time": time(withdrawn.answer_by_time.as_ref()),
+                }),
+            )
         }
         Some(Content::ConsentExpired(expired)) => ("consent_expired", who(&expired.participant)),
         Some(Content::ReportFiled(filed)) => ("report_filed", who(&filed.participant)),
         Some(Content::ReportAmended(amended)) => ("report_amended", who(&amended.participant)),
+        Some(Content::TermsChanged(event)) => ("terms_changed", events::terms_changed(event)),
+        Some(Content::MessageRetracted(event)) => ("message_retracted", events::message_retracted(event)),
+        Some(Content::MessageAcknowledged(event)) => ("message_acknowledged", events::message_acknowledged(event)),
+        Some(Content::MessagesReleased(event)) => ("messages_released", events::messages_released(event)),
+        Some(Content::ReleaseRevoked(event)) => ("release_revoked", events::release_revoked(event)),
+        Some(Content::RecallAnswered(event)) => ("recall_answered", events::recall_answered(event)),
+        Some(Content::AskSuggested(event)) => ("ask_suggested", events::ask_suggested(event)),
+        Some(Content::ConsentAsked(event)) => ("consent_asked", events::consent_asked(event)),
+        Some(Content::AskAnswered(event)) => ("ask_answered", events::ask_answered(event)),
+        Some(Content::AskLapsed(event)) => ("ask_lapsed", events::ask_lapsed(event)),
+        Some(Content::MessageRelayed(event)) => ("message_relayed", events::message_relayed(event)),
+        Some(Content::RelayApproved(event)) => ("relay_approved", events::relay_approved(event)),
+        Some(Content::RelayRejected(event)) => ("relay_rejected", events::relay_rejected(event)),
+        Some(Content::PoliceReportMade(event)) => ("police_report_made", events::police_report_made(event)),
+        Some(Content::PoliceReportDue(event)) => ("police_report_due", events::police_report_due(event)),
+        Some(Content::MessagesForwarded(event)) => ("messages_forwarded", events::messages_forwarded(event)),
+        Some(Content::LegalDisclosureProposed(event)) => {
+            ("legal_disclosure_proposed", events::legal_disclosure_proposed(event))
+        }
+        Some(Content::LegallyDisclosed(event)) => ("legally_disclosed", events::legally_disclosed(event)),
+        Some(Content::IntroductionProposed(event)) => ("introduction_proposed", events::introduction_proposed(event)),
+        Some(Content::IntroductionSent(event)) => ("introduction_sent", events::introduction_sent(event)),
+        Some(Content::IntroductionAnswered(event)) => ("introduction_answered", events::introduction_answered(event)),
+        Some(Content::Introduced(event)) => ("introduced", events::introduced(event)),
+        Some(Content::ReportRead(event)) => ("report_read", events::report_read(event)),
+        Some(Content::RoomSeenAs(event)) => ("room_seen_as", events::room_seen_as(event)),
     };
     let mut object = Map::new();
     object.insert("index".into(), index.into());
@@ -238,7 +349,7 @@ pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
     object.into()
 }
 
-fn message(message: &pb::Message) -> Value {
+pub(crate) fn message(message: &pb::Message) -> Value {
     json!({
         "message_id": message.message_id,
         "author": participant(message.author.as_ref()),
@@ -250,6 +361,13 @@ fn message(message: &pb::Message) -> Value {
         "coordinator_only": message.coordinator_only,
         "recipients": message.recipients,
         "actor": text(&message.actor),
+        "supersedes": text(&message.supersedes),
+        "acknowledge_by_time": time(message.acknowledge_by_time.as_ref()),
+        "relay": message.relay.as_ref().map(|relay| json!({
+            "parent_message_ids": relay.parent_message_ids,
+            "receivers": participants(&relay.receivers),
+            "awaiting_approval": participants(&relay.awaiting_approval),
+        })),
     })
 }
 

@@ -5,30 +5,45 @@
 //! [`inspect`]) name it in one place each. Tested in each file.
 
 mod answers;
+mod ask;
 mod certs;
 pub mod config;
+mod confirm;
 mod consent;
+mod consent_grid;
 mod consent_words;
 mod context;
 mod deliveries;
 mod dev;
 mod dev_world;
 mod failure;
+mod find;
 mod inspect;
 mod interview;
+mod introduction;
 mod json;
 mod launch;
+mod legal;
+mod message;
 mod organisation;
 mod output;
+mod police;
 mod post;
+mod receipts;
+mod relay;
+mod release;
 mod report;
 mod room;
+mod room_acts;
 mod seed;
 mod serve;
 mod session;
 mod split;
 mod tail;
+mod text;
 mod trace;
+mod when;
+mod widening;
 mod words;
 
 use std::process::ExitCode;
@@ -100,9 +115,24 @@ enum Command {
     Post(post::Post),
     /// Show what was delivered to you in a room
     Tail(tail::Tail),
+    /// One message: who has it and why, take it back, acknowledge it
+    #[command(subcommand)]
+    Message(message::MessageCommand),
     /// Say what may be shared with whom
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
+    /// The coordinator's own words, made from others' messages; a source approves them
+    #[command(subcommand)]
+    Relay(relay::RelayCommand),
+    /// Answer the coordinator, who proposes to put you in touch with somebody
+    #[command(subcommand)]
+    Introduction(introduction::IntroductionCommand),
+    /// What you reported to the police; what the coordinator forwards to them
+    #[command(subcommand)]
+    Police(police::PoliceCommand),
+    /// Disclose what a law requires: two persons of the coordinator
+    #[command(subcommand)]
+    Legal(legal::LegalCommand),
     /// Look at a store while the server is down, and verify every digest of it
     Inspect(inspect::Inspect),
     /// Print completions for a shell
@@ -148,7 +178,12 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Room(command) => block_on(room::run(command, &session)),
         Command::Post(command) => block_on(post::run(command, &session)),
         Command::Tail(command) => block_on(tail::run(command, &session)),
+        Command::Message(command) => block_on(message::run(command, &session)),
         Command::Consent(command) => block_on(consent::run(command, &session)),
+        Command::Relay(command) => block_on(relay::run(command, &session)),
+        Command::Introduction(command) => block_on(introduction::run(command, &session)),
+        Command::Police(command) => block_on(police::run(command, &session)),
+        Command::Legal(command) => block_on(legal::run(command, &session)),
     }
 }
 
@@ -212,6 +247,46 @@ mod tests {
             "consent withdraw --audience third-parties",
             "consent withdraw --name region-b",
             "consent preview text --material logs",
+            "consent give logs=direct:affected --yes",
+            "consent withdraw --message 12 --recall 24h",
+            "consent withdraw --all --recall 2026-12-01T00:00:00Z",
+            "consent release 12 0123abcd --to region-b,vendor-x --yes",
+            "consent revoke 21 --room 1234",
+            "consent recall answer 40 --deleted",
+            "consent recall answer 40 --deleted --comment backups",
+            "consent recall answer 40 --retained-by-law act",
+            "consent recall answer 40 --shared-onward why",
+            "consent recall answer 40 --cannot why",
+            "consent ask region-a --message 12,14 --to region-b --reason why --answer-by 4h",
+            "consent ask region-a --material logs --audience affected --reason why --answer-by 24h",
+            "consent answer 17 relay --comment words",
+            "consent answer 17 no",
+            "consent answer 17 yes --yes",
+            "consent suggest --material logs --source region-a --reason why",
+            "relay publish --from 12,14 --tlp green --to vendor-x text",
+            "relay publish --from 12 --supersedes 11 --acknowledge-by 2h --file text.txt --yes",
+            "relay preview --from 12 text",
+            "relay approve 21",
+            "relay approve 21 --to vendor-x --yes",
+            "relay reject 21 --reason why",
+            "message show 0123abcd-0000-4000-8000-000000000000",
+            "message receipts 12 --output json",
+            "message explain 12 vendor-x",
+            "message acknowledge 12",
+            "message retract 12 --reason why",
+            "post --supersedes 12 --acknowledge-by 2h --yes text",
+            "room see-as region-b --room 1234",
+            "room terms --file terms.txt --yes",
+            "room introduce region-a vendor-x --text words",
+            "room introduce region-a vendor-x --to-first one --to-second two",
+            "room connect 5678 --reason why",
+            "room connections",
+            "introduction accept 9 --contact astrid",
+            "introduction decline 9",
+            "police report K1",
+            "police forward 12 14 --to police --reason why",
+            "legal propose 12 14 --to police --statute law --suppress-until 30d",
+            "legal confirm 31",
             "inspect chain --store .dev/store",
             "inspect entries --store .dev/store --room 1234",
             "completions bash",
@@ -240,6 +315,24 @@ mod tests {
             "certs issue --authority ca --directory x",
             "post text --tlp pink",
             "room invite region-b --role boss",
+            "consent withdraw --message 12 --all",
+            "consent withdraw --message region-a",
+            "consent release 12",
+            "consent recall answer 40",
+            "consent recall answer 40 --deleted --cannot why",
+            "consent recall answer 40 --cannot why --comment words",
+            "consent ask region-a --to region-b --reason why --answer-by 4h",
+            "consent ask region-a --material logs --reason why --answer-by 4h",
+            "consent ask region-a --material logs --to region-b --reason why",
+            "consent answer 17 maybe",
+            "relay publish text",
+            "relay reject 21",
+            "message retract 12",
+            "post text --acknowledge-by soon",
+            "room introduce region-a vendor-x",
+            "room introduce region-a vendor-x --to-first one",
+            "introduction accept 9",
+            "legal propose 12 --to police",
         ] {
             let words = std::iter::once("samverkan").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

@@ -62,6 +62,11 @@ impl Output {
         write_line(&escape_json(&value.to_string()))
     }
 
+    /// Text for people on standard output that was escaped before, and may be coloured.
+    pub(crate) fn drawn(self, text: &str) -> Result<(), Failure> {
+        write_line(text)
+    }
+
     /// Text for people on standard output, with control characters other than line ends and tabs escaped.
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
         write_line(&escape(text))
@@ -111,6 +116,25 @@ pub(crate) fn complain(failure: &Failure) {
 /// Whether standard error may be coloured: a terminal, and nobody set `NO_COLOR`.
 pub(crate) fn colour_on_stderr() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether standard output may be coloured.
+pub(crate) fn colour_on_stdout() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How this program was started, so that what it prints can be pasted.
+pub(crate) fn program() -> String {
+    if std::env::var_os("CARGO").is_some() && std::env::var_os("CARGO_PKG_NAME").is_some() {
+        return "cargo run -q --".into();
+    }
+    quoted(&std::env::args().next().unwrap_or_else(|| "samverkan".into()))
+}
+
+/// For a POSIX shell.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Whether somebody sits there who can be asked.

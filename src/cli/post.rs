@@ -1,23 +1,25 @@
 //! `samverkan post`: a text, a file or standard input becomes one message, or several if it is long.
 
-use std::fs;
-use std::io::{self, IsTerminal, Read};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::confirm::Yes;
 use super::deliveries::{name, tlp};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::find::{Handle, Here, MESSAGE};
 use super::json;
 use super::output::{Output, note};
 use super::room::RoomArgument;
-use super::session::{self, Session};
-use super::split::{decode, split};
+use super::session::Session;
+use super::split::split;
+use super::text::TextArguments;
+use super::when::moment;
 use super::words::{parse, word};
-use crate::client::{Client, ClientError, Posted, Time, parse_time, pb};
+use crate::client::{Client, ClientError, Posted, Time, parse_time, pb, time_text};
 use crate::limits::TEXT_BYTES_MAX;
 
 /// What a message is and whom it is for; `consent preview` takes the same.
@@ -35,46 +37,81 @@ pub(crate) struct DraftArguments {
     /// For the coordinator only, whatever the consent says
     #[arg(long)]
     coordinator_only: bool,
-    /// The id of the message that it replies to
+    /// The message that it replies to: its number in `tail`, or its id
     #[arg(long, value_name = "MESSAGE")]
-    reply_to: Option<String>,
+    reply_to: Option<Handle>,
     /// When what it tells about happened, as in 2026-12-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     occurred: Option<Time>,
     /// With --tlp red: the persons it is for, as org/<organisation>/user/<name>, with commas between them
     #[arg(long, value_name = "ACTORS", value_delimiter = ',')]
     red: Vec<String>,
+    /// An earlier message of yours that this one stands for: its number in `tail`, or its id; it can keep or narrow what that one allowed
+    #[arg(long, value_name = "MESSAGE")]
+    supersedes: Option<Handle>,
+    /// Ask who gets it to acknowledge it: how long from now, as in 2h, or a time
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    acknowledge_by: Option<Time>,
+}
+
+/// A draft whose other messages were found.
+pub(crate) struct Draft<'a> {
+    arguments: &'a DraftArguments,
+    reply_to: String,
+    supersedes: String,
 }
 
 impl DraftArguments {
-    pub(crate) fn draft(&self, text: &str) -> pb::MessageDraft {
+    /// Finds the messages that it names.
+    pub(crate) async fn resolve(&self, here: &Here) -> Result<Draft<'_>, Failure> {
+        let id = async |handle: &Option<Handle>| match handle {
+            Some(handle) => here.id(handle, MESSAGE).await,
+            None => Ok(String::new()),
+        };
+        Ok(Draft { arguments: self, reply_to: id(&self.reply_to).await?, supersedes: id(&self.supersedes).await? })
+    }
+}
+
+impl Draft<'_> {
+    pub(crate) fn of(&self, text: &str) -> pb::MessageDraft {
+        let it = self.arguments;
         pb::MessageDraft {
-            material: self.material as i32,
-            tlp: self.tlp as i32,
+            material: it.material as i32,
+            tlp: it.tlp as i32,
             text: text.into(),
-            recipients: self.to.clone(),
-            coordinator_only: self.coordinator_only,
-            in_reply_to: self.reply_to.clone().unwrap_or_default(),
-            occurred_time: self.occurred,
-            red_actors: self.red.clone(),
+            recipients: it.to.clone(),
+            coordinator_only: it.coordinator_only,
+            in_reply_to: self.reply_to.clone(),
+            occurred_time: it.occurred,
+            red_actors: it.red.clone(),
+            supersedes: self.supersedes.clone(),
+            acknowledge_by_time: it.acknowledge_by,
         }
     }
 }
 
+const HELP: &str = "\
+Your consent says who may get it; what you give here can only narrow that. At a terminal you are shown who will get it and who
+will not, and are asked if it goes to anybody but your own organisation and the coordinator. A long text becomes several
+messages, cut at line ends.
+
+Examples:
+  samverkan post 'Has anybody seen 192.0.2.7?'
+  samverkan post --material logs --file sshd.log --tlp amber
+  samverkan post --to region-b --acknowledge-by 2h 'Please block 192.0.2.7 now.'
+  samverkan post --supersedes 12 'It was 192.0.2.8, not .7.'";
+
 #[derive(Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Post {
-    /// The text; without it and without --file, standard input
-    text: Option<String>,
-    /// Post this file; a long one becomes several messages, cut at line ends
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
-    file: Option<PathBuf>,
-    /// Replace what is not UTF-8 instead of refusing it
-    #[arg(long)]
-    lossy: bool,
+    #[command(flatten)]
+    text: TextArguments,
     #[command(flatten)]
     room: RoomArgument,
     #[command(flatten)]
     draft: DraftArguments,
+    #[command(flatten)]
+    yes: Yes,
     /// For asking again about one message whose outcome is not known: the request id that was told then
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -83,12 +120,12 @@ pub(crate) struct Post {
 #[cfg(test)]
 impl Post {
     pub(crate) fn is_text(&self, text: &str) -> bool {
-        self.text.as_deref() == Some(text) && self.draft.to.len() == 3
+        self.text.text.as_deref() == Some(text) && self.draft.to.len() == 3
     }
 }
 
 pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure> {
-    let text = read(&command)?;
+    let text = command.text.read()?;
     let pieces = split(&text, TEXT_BYTES_MAX);
     let Some(first) = pieces.first() else {
         return Err(Failure::usage("there is nothing to post: the text is empty"));
@@ -96,24 +133,35 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
     if command.request_id.is_some() && pieces.len() > 1 {
         return Err(Failure::usage("--request-id is for one message, and this text is too long for one"));
     }
-    let client = session.connect().await?;
-    let room_id = session::room(&client, command.room.room.as_deref()).await?;
-    if io::stderr().is_terminal() {
-        let request = pb::PreviewAudienceRequest { room_id: room_id.clone(), draft: Some(command.draft.draft(first)) };
-        note(audience(&client.preview_audience(request).await?.participants));
-        note(format!("{}, {}", word::<pb::Material>(command.draft.material as i32), tlp(command.draft.tlp as i32)));
+    if command.draft.supersedes.is_some() && pieces.len() > 1 {
+        return Err(Failure::usage("--supersedes is for one message, and this text is too long for one"));
     }
+    let here = Here::enter(session, &command.room).await?;
+    let draft = command.draft.resolve(&here).await?;
+    if io::stderr().is_terminal() {
+        let request = pb::PreviewAudienceRequest { room_id: here.room_id.clone(), draft: Some(draft.of(first)) };
+        let participants = here.client.preview_audience(request).await?.participants;
+        note(audience(&participants));
+        note(format!("{}, {}", word::<pb::Material>(command.draft.material as i32), tlp(command.draft.tlp as i32)));
+        if let Some(others) = others(&participants) {
+            command.yes.confirm_at_terminal(&format!("Post it to {others}?"))?;
+        }
+    }
+    let Here { client, room_id } = &here;
     if pieces.len() > 1 {
-        return many(&client, &room_id, &pieces, &command.draft, session.output).await;
+        return many(client, room_id, &pieces, &draft, session.output).await;
     }
     let request = pb::PostMessageRequest {
         request_id: command.request_id.unwrap_or_default(),
-        room_id,
-        draft: Some(command.draft.draft(first)),
+        room_id: room_id.clone(),
+        draft: Some(draft.of(first)),
     };
     let answer = client.post_message(request).await.map_err(|error| match error {
         ClientError::OutcomeUnknown { ref request_id, .. } => {
-            let hint = format!("post it again with --request-id {request_id}: then it is there once");
+            let mut hint = format!("post it again with --request-id {request_id}: then it is there once");
+            if let Some(time) = &command.draft.acknowledge_by {
+                hint.push_str(&format!("; and with the same time: --acknowledge-by {}", time_text(time)));
+            }
             Failure::from(error).hint(hint)
         }
         other => other.into(),
@@ -122,34 +170,11 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
     session.output.show(&value, || session.output.line(&answer.message_id))
 }
 
-fn read(command: &Post) -> Result<String, Failure> {
-    if let Some(text) = &command.text {
-        return Ok(text.clone());
-    }
-    let (bytes, from) = match &command.file {
-        Some(path) => {
-            (fs::read(path).map_err(|error| Failure::io(path.display(), &error))?, path.display().to_string())
-        }
-        None => {
-            if io::stdin().is_terminal() {
-                note("type the message; Ctrl-D ends it");
-            }
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Failure::io("standard input", &error))?;
-            (bytes, "standard input".into())
-        }
-    };
-    decode(bytes, command.lossy).map_err(|offset| {
-        Failure::new(Exit::Failed, format!("{from}: is not UTF-8 at byte {offset} (counted from 0)"))
-            .hint("--lossy replaces what is not UTF-8 with \u{fffd}")
-    })
-}
-
 async fn many(
     client: &Client,
     room_id: &str,
     pieces: &[&str],
-    draft: &DraftArguments,
+    draft: &Draft<'_>,
     output: Output,
 ) -> Result<(), Failure> {
     // Draws on standard error, and only if that is a terminal.
@@ -171,7 +196,7 @@ async fn many(
             Err(refusal) => refused.push((answer.position, refusal)),
         }
     };
-    let outcome = client.post_many(room_id, pieces.iter().map(|piece| draft.draft(piece)), on_answer).await;
+    let outcome = client.post_many(room_id, pieces.iter().map(|piece| draft.of(piece)), on_answer).await;
     progress.finish_and_clear();
     printing?;
     outcome.map_err(|error| {
@@ -218,6 +243,18 @@ pub(crate) fn audience(participants: &[pb::PreviewedParticipant]) -> String {
     text
 }
 
+/// Who gets it beside one's own organisation and the coordinator; for the coordinator, everybody. `None`: nobody.
+fn others(participants: &[pb::PreviewedParticipant]) -> Option<String> {
+    let all: Vec<_> = participants
+        .iter()
+        .filter(|one| one.receives)
+        .filter_map(|one| one.participant.as_ref())
+        .filter(|one| !one.is_caller && one.role != pb::Role::Coordinator as i32)
+        .map(|one| name(Some(one)))
+        .collect();
+    if all.is_empty() { None } else { Some(all.join(", ")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,5 +272,25 @@ mod tests {
             "to cert-se; not to vendor-x (its consent says no)"
         );
         assert_eq!(audience(&[one("region-a", true, true)]), "to nobody else");
+    }
+
+    #[test]
+    fn what_goes_to_the_coordinator_alone_is_not_asked_about() {
+        let one = |id: &str, role: pb::Role, receives| pb::PreviewedParticipant {
+            participant: Some(pb::Participant {
+                organisation_id: id.into(),
+                role: role as i32,
+                is_caller: id == "region-a",
+                ..Default::default()
+            }),
+            receives,
+            ..Default::default()
+        };
+        let own = one("region-a", pb::Role::AffectedOrganisation, true);
+        let coordinator = one("cert-se", pb::Role::Coordinator, true);
+        let left_out = one("vendor-x", pb::Role::ThirdParty, false);
+        assert_eq!(others(&[own.clone(), coordinator.clone(), left_out.clone()]), None);
+        let other = one("region-b", pb::Role::AffectedOrganisation, true);
+        assert_eq!(others(&[own, coordinator, left_out, other]), Some("region-b".into()));
     }
 }

@@ -8,6 +8,7 @@ use super::deliveries::{name, short_time};
 use super::failure::Failure;
 use super::json;
 use super::output::{note, table};
+use super::room_acts::{self, RoomAct};
 use super::session::{self, Session, all_pages, short};
 use super::words::{parse, plain};
 use crate::client::{Time, pb};
@@ -22,6 +23,15 @@ pub(crate) struct RoomArgument {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoomCommand {
+    #[command(flatten)]
+    Common(Common),
+    #[command(flatten)]
+    Act(RoomAct),
+}
+
+/// Opening, joining, leaving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Common {
     /// Open a room with you alone in it (the coordinator)
     Open {
         /// Shown to every participant and to those invited
@@ -105,14 +115,21 @@ pub(crate) enum RoomCommand {
 }
 
 pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), Failure> {
+    match command {
+        RoomCommand::Common(command) => common(command, session).await,
+        RoomCommand::Act(command) => room_acts::run(command, session).await,
+    }
+}
+
+async fn common(command: Common, session: &Session) -> Result<(), Failure> {
     // What is wrong with the words is told before anybody is called.
-    if let RoomCommand::Accept { consent, .. } = &command {
+    if let Common::Accept { consent, .. } = &command {
         consent.change()?;
     }
     let (client, output) = (session.connect().await?, session.output);
     let find = async |given: &RoomArgument| session::room(&client, given.room.as_deref()).await;
     match command {
-        RoomCommand::Open { title, terms } => {
+        Common::Open { title, terms } => {
             let request = pb::OpenRoomRequest { title, terms: terms.unwrap_or_default(), ..Default::default() };
             let answer = client.open_room(request).await?;
             let value = json!({
@@ -122,7 +139,7 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
             });
             output.show(&value, || output.line(&answer.room_id))
         }
-        RoomCommand::List => {
+        Common::List => {
             let rooms = session::rooms(&client).await?;
             let values: Vec<_> = rooms.iter().map(json::room_summary).collect();
             let rows = rooms.iter().map(|room| {
@@ -137,7 +154,7 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
             let empty = "you are in no room; `samverkan room invitations` shows your invitations";
             output.list(&values, &["room", "title", "your role", "status", "opened"], rows, empty)
         }
-        RoomCommand::Show { room } => {
+        Common::Show { room } => {
             let room_id = session::room(&client, room.as_deref()).await?;
             let room = client.get_room(pb::GetRoomRequest { room_id }).await?.room.unwrap_or_default();
             let caller = room.caller.clone().unwrap_or_default();
@@ -156,7 +173,7 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
                 output.line(&format!("\nTerms:\n{}", room.terms))
             })
         }
-        RoomCommand::Invite { organisation, role, room } => {
+        Common::Invite { organisation, role, room } => {
             let request = pb::InviteOrganisationRequest {
                 room_id: find(&room).await?,
                 organisation_id: organisation.clone(),
@@ -173,7 +190,7 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
                 output.line(&format!("samverkan room accept {}", short(&answer.invitation_id)))
             })
         }
-        RoomCommand::Invitations => {
+        Common::Invitations => {
             let all = session::invitations(&client).await?;
             let values: Vec<_> = all.iter().map(json::invitation).collect();
             let rows = all.iter().map(|invitation| {
@@ -187,7 +204,7 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
             });
             output.list(&values, &["invitation", "title", "coordinator", "role", "invited"], rows, "no invitations")
         }
-        RoomCommand::Accept { invitation, consent } => {
+        Common::Accept { invitation, consent } => {
             let given = if consent.is_empty() { None } else { Some(consent.change()?) };
             let invitation_id = session::invitation(&client, Some(&invitation)).await?;
             let request = pb::AcceptInvitationRequest { invitation_id, consent: given, ..Default::default() };
@@ -204,12 +221,12 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
                 output.line(&answer.room_id)
             })
         }
-        RoomCommand::Decline { invitation } => {
+        Common::Decline { invitation } => {
             let invitation_id = session::invitation(&client, Some(&invitation)).await?;
             let request = pb::DeclineInvitationRequest { invitation_id, ..Default::default() };
             done(session, client.decline_invitation(request).await?.recorded_time, "declined")
         }
-        RoomCommand::Leave { room } => {
+        Common::Leave { room } => {
             let request = pb::LeaveRoomRequest { room_id: find(&room).await?, ..Default::default() };
             let room_id = request.room_id.clone();
             let answer = client.leave_room(request).await?;
@@ -218,18 +235,18 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
             );
             done(session, answer.recorded_time, &words)
         }
-        RoomCommand::Remove { participant, reason, room } => {
+        Common::Remove { participant, reason, room } => {
             let room_id = find(&room).await?;
             let request = pb::RemoveParticipantRequest { room_id, participant, reason, ..Default::default() };
             done(session, client.remove_participant(request).await?.recorded_time, "removed")
         }
-        RoomCommand::Role { participant, role, room } => {
+        Common::Role { participant, role, room } => {
             let room_id = find(&room).await?;
             let request = pb::ChangeRoleRequest { room_id, participant, role: role as i32, ..Default::default() };
             let words = format!("the role is {} from now on", plain::<pb::Role>(role as i32));
             done(session, client.change_role(request).await?.recorded_time, &words)
         }
-        RoomCommand::Participants { room } => {
+        Common::Participants { room } => {
             let room_id = find(&room).await?;
             let all: Vec<pb::Participant> =
                 all_pages!(client.list_participants(ListParticipantsRequest { room_id: room_id }).participants);
@@ -245,11 +262,11 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
             });
             output.list(&values, &["who", "role", "name", "appears", "participant"], rows, "nobody")
         }
-        RoomCommand::Close { room } => {
+        Common::Close { room } => {
             let request = pb::CloseRoomRequest { room_id: find(&room).await?, ..Default::default() };
             done(session, client.close_room(request).await?.recorded_time, "the room is closed")
         }
-        RoomCommand::Reopen { room } => {
+        Common::Reopen { room } => {
             let request = pb::ReopenRoomRequest { room_id: find(&room).await?, ..Default::default() };
             done(session, client.reopen_room(request).await?.recorded_time, "the room is open")
         }

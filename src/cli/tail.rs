@@ -2,15 +2,28 @@
 
 use clap::Args;
 
-use super::deliveries;
+use super::deliveries::{Teller, short};
 use super::failure::Failure;
 use super::json;
-use super::output::{Output, note};
+use super::output::{Output, note, program, quoted};
 use super::room::RoomArgument;
 use super::session::{self, Session, page_size};
-use crate::client::{Update, pb};
+use crate::client::{Client, Update, pb};
+
+const HELP: &str = "\
+Each line begins with when, and the number under which it stands in your mailbox; other commands take that number:
+  samverkan message show 12        the message under 12, whole
+  samverkan message receipts 12    who has it
+
+Below a line, `·` says what else is to be known, and `→` which command answers it.
+Indented lines are what somebody wrote.
+
+Examples:
+  samverkan tail --follow
+  samverkan tail --after 40 --output json";
 
 #[derive(Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Tail {
     #[command(flatten)]
     room: RoomArgument,
@@ -25,6 +38,7 @@ pub(crate) struct Tail {
 pub(crate) async fn run(command: Tail, session: &Session) -> Result<(), Failure> {
     let (client, output) = (session.connect().await?, session.output);
     let room_id = session::room(&client, command.room.room.as_deref()).await?;
+    let mut teller = teller(&client, &command, &room_id, session).await?;
     if !command.follow {
         let mut request = pb::ListMessagesRequest { room_id, after_index: command.after, page_size: page_size() };
         loop {
@@ -33,7 +47,7 @@ pub(crate) async fn run(command: Tail, session: &Session) -> Result<(), Failure>
                 return Ok(());
             }
             for (index, delivery) in (page.first_index..).zip(&page.deliveries) {
-                show(output, index, delivery)?;
+                show(output, &mut teller, index, delivery)?;
                 request.after_index = index;
             }
         }
@@ -42,7 +56,7 @@ pub(crate) async fn run(command: Tail, session: &Session) -> Result<(), Failure>
     let mut cut = false;
     loop {
         match subscription.next().await? {
-            Update::Delivery { index, delivery } => show(output, index, &delivery)?,
+            Update::Delivery { index, delivery } => show(output, &mut teller, index, &delivery)?,
             Update::Heartbeat { .. } => {
                 if std::mem::take(&mut cut) {
                     note("connected again");
@@ -57,10 +71,24 @@ pub(crate) async fn run(command: Tail, session: &Session) -> Result<(), Failure>
     }
 }
 
-fn show(output: Output, index: u64, delivery: &pb::Delivery) -> Result<(), Failure> {
+/// The commands that it names are to be pasted where `tail` was typed, so they carry the context and the room that it was given.
+async fn teller(client: &Client, command: &Tail, room_id: &str, session: &Session) -> Result<Teller, Failure> {
+    let request = pb::GetRoomRequest { room_id: room_id.into() };
+    let caller = client.get_room(request).await?.room.and_then(|room| room.caller).unwrap_or_default();
+    let mut flags = String::new();
+    if let Some(context) = &session.context {
+        flags.push_str(&format!(" --context {}", quoted(context)));
+    }
+    if command.room.room.is_some() {
+        flags.push_str(&format!(" --room {}", short(room_id)));
+    }
+    Ok(Teller::new(program(), flags, caller.role == pb::Role::Coordinator as i32))
+}
+
+fn show(output: Output, teller: &mut Teller, index: u64, delivery: &pb::Delivery) -> Result<(), Failure> {
     if output.is_json() {
         output.json(&json::delivery(index, delivery))
     } else {
-        output.line(&deliveries::text(index, delivery))
+        output.drawn(&teller.tell(index, delivery).for_stdout())
     }
 }

@@ -70,6 +70,13 @@ words! {
     RoomStatus "status" { Open => "open", Closed => "closed" }
     OrganisationStatus "status" { Active => "active", Suspended => "suspended" }
     Assessment "answer" { No => "no", Yes => "yes", Unknown => "unknown" ["do_not_know", "dont_know"] }
+    AskAnswer "answer" { No => "no", RelayOnly => "relay_only" ["relay"], Yes => "yes" }
+    RecallAnswer "answer" {
+        Deleted => "deleted",
+        RetainedByLaw => "retained_by_law",
+        SharedOnward => "shared_onward",
+        CannotDelete => "cannot_delete" ["cannot"],
+    }
     AudienceReason "reason" {
         Author => "author",
         Coordinator => "coordinator",
@@ -88,6 +95,21 @@ words! {
         NotARedActor => "not_a_red_actor",
         CallerHidden => "caller_hidden",
         NamedPerhaps => "named_perhaps",
+        RelayPermitted => "relay_permitted",
+        Released => "released",
+        Approved => "approved",
+        Forwarded => "forwarded",
+        LegalDuty => "legal_duty",
+        CameLater => "came_later",
+        NotSinceThen => "not_since_then",
+        Withdrawn => "withdrawn",
+        Retracted => "retracted",
+        Superseded => "superseded",
+        ParentNarrower => "parent_narrower",
+        RelayNotPermitted => "relay_not_permitted",
+        RelayLooserTlp => "relay_looser_tlp",
+        RelayTooFewSources => "relay_too_few_sources",
+        RelayUnapproved => "relay_unapproved",
     }
 }
 
@@ -121,6 +143,8 @@ mod tests {
         check::<pb::RoomStatus>();
         check::<pb::OrganisationStatus>();
         check::<pb::Assessment>();
+        check::<pb::AskAnswer>();
+        check::<pb::RecallAnswer>();
         check::<pb::AudienceReason>();
     }
 

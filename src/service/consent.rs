@@ -133,7 +133,7 @@ async fn release_messages(
 ) -> Result<api::ReleaseMessagesResponse, CallError> {
     let (id, room, messages, to) = from_proto::release_messages(request)?;
     let command = Command::Release { release: ReleaseId(Uuid::new_v4()), messages, to };
-    let written = call.write(room, id, command).await.map_err(|error| error.naming("to", "recipients"))?;
+    let written = call.write(room, id, command).await?;
     let Event::MessagesReleased { release, .. } = written.event else { return call.unexpected() };
     Ok(api::ReleaseMessagesResponse {
         release_id: release.to_string(),
@@ -157,7 +157,7 @@ async fn ask_for_consent(
     let (id, room, asking) = from_proto::ask_for_consent(request)?;
     let from_proto::Asking { source, subject, to, reason, answer_by } = asking;
     let command = Command::Ask { ask: AskId(Uuid::new_v4()), source, subject, to, reason, answer_by };
-    let written = call.write(room, id, command).await.map_err(|error| error.naming("to", "participants.names"))?;
+    let written = call.write(room, id, command).await?;
     let Event::ConsentAsked { ask, .. } = written.event else { return call.unexpected() };
     Ok(api::AskForConsentResponse { ask_id: ask.to_string(), recorded_time: Some(to_proto::time(written.recorded_at)) })
 }

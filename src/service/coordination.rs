@@ -82,8 +82,7 @@ async fn forward_messages(
     request: api::ForwardMessagesRequest,
 ) -> Result<api::ForwardMessagesResponse, CallError> {
     let (id, room, messages, to, reason) = from_proto::forward_messages(request)?;
-    let written = call.write(room, id, Command::Forward { messages, to, reason }).await;
-    let written = written.map_err(|error| error.naming("to", "authority"))?;
+    let written = call.write(room, id, Command::Forward { messages, to, reason }).await?;
     Ok(api::ForwardMessagesResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
 }
 
@@ -95,10 +94,7 @@ async fn propose_legal_disclosure(
     let from_proto::Disclosing { statute, messages, to, suppress_until } = disclosing;
     let disclosure = DisclosureId(Uuid::new_v4());
     let command = Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until };
-    let written = call.write(room, id, command).await;
-    let named =
-        |error: CallError| error.naming("to", "receiver").naming("suppress_notice_until_time", "suppress_until_time");
-    let written = written.map_err(named)?;
+    let written = call.write(room, id, command).await?;
     let Event::LegalDisclosureProposed { disclosure, .. } = written.event else { return call.unexpected() };
     Ok(api::ProposeLegalDisclosureResponse {
         disclosure_id: disclosure.to_string(),
@@ -135,8 +131,7 @@ async fn answer_introduction(
 ) -> Result<api::AnswerIntroductionResponse, CallError> {
     let (id, room, introduction, contact) = from_proto::answer_introduction(request)?;
     let (accepted, contact) = (contact.is_some(), contact.unwrap_or_default());
-    let written = call.write(room, id, Command::AnswerIntroduction { introduction, accepted, contact }).await;
-    let written = written.map_err(|error| error.naming("contact", "accepted.contact"))?;
+    let written = call.write(room, id, Command::AnswerIntroduction { introduction, accepted, contact }).await?;
     Ok(api::AnswerIntroductionResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
 }
 

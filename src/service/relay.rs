@@ -57,8 +57,7 @@ async fn publish_relay(call: Call, request: api::PublishRelayRequest) -> Result<
 
 async fn approve_relay(call: Call, request: api::ApproveRelayRequest) -> Result<api::ApproveRelayResponse, CallError> {
     let (id, room, message, text_digest, to) = from_proto::approve_relay(request)?;
-    let written = call.write(room, id, Command::ApproveRelay { message, text_digest, to }).await;
-    let written = written.map_err(|error| error.naming("to", "recipients"))?;
+    let written = call.write(room, id, Command::ApproveRelay { message, text_digest, to }).await?;
     Ok(api::ApproveRelayResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
 }
 

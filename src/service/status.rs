@@ -75,16 +75,6 @@ impl CallError {
         }
     }
 
-    /// The domain knows a field by its own name; the request has it under another.
-    pub(super) fn naming(self, domain: &str, request: &str) -> Self {
-        match self {
-            Self::Failed(Failure::Refused(Refusal::Invalid { field, rule })) if field == domain => {
-                Self::invalid(request, rule)
-            }
-            other => other,
-        }
-    }
-
     /// As the status of a call.
     pub(super) fn status(&self, effect: Effect) -> Status {
         let Answer { code, reason, text, violations, outcome, retry } = self.answer();
@@ -511,9 +501,7 @@ mod tests {
             "report.sharing_consent.expire_time: must lie in the future"
         );
         let other = CallError::from(Refusal::Invalid { field: "role", rule: "must not be coordinator" });
-        assert_eq!(other.clone().within("change").to_string(), "role: must not be coordinator");
-        assert_eq!(other.clone().naming("to", "receiver").to_string(), "role: must not be coordinator");
-        assert_eq!(other.naming("role", "part").to_string(), "part: must not be coordinator");
+        assert_eq!(other.within("change").to_string(), "role: must not be coordinator");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod client;
 mod disclosure;
 mod edge;
+mod failure_modes;
 mod golden;
 mod histories;
 mod identity;

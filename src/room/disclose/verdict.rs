@@ -387,6 +387,9 @@ pub(super) fn of_delivery(state: &RoomState, other: Slot, posted: &Posted, by: O
     match by.and_then(|by| state.opened(by)) {
         Some(opened) => of_ground(opened.ground),
         None if RoomState::is_coordinator(other) => AudienceReason::Coordinator,
+        None if posted.relay.as_deref().is_some_and(|relay| relay.only_source() == Some(other)) => {
+            AudienceReason::Source
+        }
         None => by_rule(state, other, posted),
     }
 }

@@ -385,5 +385,6 @@ pub(super) fn audience_reason(reason: AudienceReason) -> &'static str {
         AudienceReason::RelayLooserTlp => "RELAY_LOOSER_TLP",
         AudienceReason::RelayTooFewSources => "RELAY_TOO_FEW_SOURCES",
         AudienceReason::RelayUnapproved => "RELAY_UNAPPROVED",
+        AudienceReason::Source => "SOURCE",
     }
 }

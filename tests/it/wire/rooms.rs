@@ -57,7 +57,10 @@ fn own_consent_calls(room: &str) -> Vec<(&'static str, Vec<u8>)> {
             "ConsentService/GetConsent",
             pb::GetConsentRequest { room_id: room_id.clone(), participant: String::new() }.encode_to_vec(),
         ),
-        ("ConsentService/WithdrawConsent", pb::WithdrawConsentRequest { request_id, room_id, scope }.encode_to_vec()),
+        (
+            "ConsentService/WithdrawConsent",
+            pb::WithdrawConsentRequest { request_id, room_id, scope, recall_answer_by_time: None }.encode_to_vec(),
+        ),
     ]
 }
 

@@ -144,7 +144,7 @@ impl WireWorld {
             Content::MessagesForwarded(told) => Told::Forwarded {
                 name: name(&told.participant),
                 messages: self.labels(&told.message_ids),
-                to: name(&told.authority),
+                to: name(&told.receiver),
                 reason: told.reason.clone(),
             },
             Content::LegalDisclosureProposed(told) => Told::DisclosureProposed {

@@ -1,0 +1,1 @@
+//! Rendering, kind by kind.

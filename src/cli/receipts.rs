@@ -1,0 +1,202 @@
+//! How is it told who has a message? A table of organisations; below it who answered a recall, what was made of it, and who read it at
+//! the coordinator.
+
+use super::deliveries::{name, names, one_line, short, short_time};
+use super::failure::Failure;
+use super::find::{Handle, Here, MESSAGE};
+use super::json;
+use super::output::table;
+use super::room::RoomArgument;
+use super::session::Session;
+use super::words::plain;
+use crate::client::pb;
+
+pub(crate) const HELP: &str = "\
+Organisations that you can't see are not in it. The record is written before a message leaves the server.
+
+Examples:
+  samverkan message receipts 12
+  samverkan message receipts 12 --output json";
+
+pub(crate) async fn run(message: &Handle, room: &RoomArgument, session: &Session) -> Result<(), Failure> {
+    let here = Here::enter(session, room).await?;
+    let message_id = here.id(message, MESSAGE).await?;
+    let mut request = pb::GetReceiptsRequest {
+        room_id: here.room_id.clone(),
+        message_id: message_id.clone(),
+        page_size: 1000,
+        ..Default::default()
+    };
+    let mut all = here.client.get_receipts(request.clone()).await?;
+    while !all.next_page_token.is_empty() {
+        request.page_token = std::mem::take(&mut all.next_page_token);
+        let page = here.client.get_receipts(request.clone()).await?;
+        all.receipts.extend(page.receipts);
+        all.relays.extend(page.relays);
+        all.next_page_token = page.next_page_token;
+    }
+    session.output.show(&json::receipts(&message_id, &all), || session.output.line(&text(&message_id, &all)))
+}
+
+/// On what ground somebody has received it, as the end of `received …`.
+fn ground(basis: pb::AudienceReason) -> &'static str {
+    use pb::AudienceReason as Reason;
+    match basis {
+        Reason::Unspecified => "",
+        Reason::Author => "as its own",
+        Reason::Source => "as its source",
+        Reason::Coordinator => "as the coordinator",
+        Reason::CoordinatorMessage => "the coordinator's words",
+        Reason::ClassDirect => "by consent for its class",
+        Reason::NamedDirect => "by consent for it by name",
+        Reason::RelayPermitted => "by consent to a relay",
+        Reason::Released => "by release",
+        Reason::Approved => "by approval of the text",
+        Reason::Forwarded => "by forwarding to the police",
+        Reason::LegalDuty => "by legal duty",
+        // Reasons not to receive it are no grounds.
+        Reason::ClassNotAnswered
+        | Reason::ClassNo
+        | Reason::ClassRelay
+        | Reason::ClassNewcomer
+        | Reason::NamedNo
+        | Reason::NamedRelay
+        | Reason::NamedPerhaps
+        | Reason::Authority
+        | Reason::NotARecipient
+        | Reason::CoordinatorOnly
+        | Reason::NotARedActor
+        | Reason::CallerHidden
+        | Reason::CameLater
+        | Reason::NotSinceThen
+        | Reason::Withdrawn
+        | Reason::Retracted
+        | Reason::Superseded
+        | Reason::ParentNarrower
+        | Reason::RelayNotPermitted
+        | Reason::RelayLooserTlp
+        | Reason::RelayTooFewSources
+        | Reason::RelayUnapproved => "",
+    }
+}
+
+fn text(message_id: &str, receipts: &pb::GetReceiptsResponse) -> String {
+    let mut parts =
+        vec![format!("Message {}, posted {}", short(message_id), short_time(receipts.recorded_time.as_ref()))];
+    let acknowledged = receipts.receipts.iter().any(|receipt| receipt.acknowledged_time.is_some());
+    let mut header = vec!["who", "received", "ground"];
+    if acknowledged {
+        header.push("acknowledged");
+    }
+    header.extend(["sees it now", "why"]);
+    let rows = receipts.receipts.iter().map(|receipt| {
+        let received = receipt.delivered_time.as_ref().map_or("no".into(), |time| short_time(Some(time)));
+        let mut row = vec![name(receipt.participant.as_ref()), received, ground(receipt.basis()).to_owned()];
+        if acknowledged {
+            row.push(receipt.acknowledged_time.as_ref().map_or("no".into(), |time| short_time(Some(time))));
+        }
+        let left = receipt.reason() == pb::AudienceReason::Unspecified;
+        let why = if left { "is no longer here".into() } else { one_line(&receipt.text) };
+        row.extend([if receipt.sees { "yes".into() } else { "no".to_owned() }, why]);
+        row
+    });
+    let rows: Vec<_> = rows.collect();
+    parts.push(if rows.is_empty() { "nobody that you can see has it".into() } else { table(&header, rows) });
+
+    let recalls: Vec<_> = receipts.receipts.iter().filter_map(recall).collect();
+    if !recalls.is_empty() {
+        parts.push(format!("Asked to delete it:\n{}", recalls.join("\n")));
+    }
+    let relays: Vec<_> = receipts.relays.iter().map(relay).collect();
+    if !relays.is_empty() {
+        parts.push(format!("Relays made of it:\n{}", relays.join("\n")));
+    }
+    let reads: Vec<_> = receipts
+        .coordinator_reads
+        .iter()
+        .map(|read| format!("  {}  {}", short_time(read.delivered_time.as_ref()), read.actor))
+        .collect();
+    if !reads.is_empty() {
+        parts.push(format!("Received at the coordinator by:\n{}", reads.join("\n")));
+    }
+    parts.join("\n\n")
+}
+
+fn recall(receipt: &pb::Receipt) -> Option<String> {
+    let recall = receipt.recall.as_ref()?;
+    let comment = if recall.comment.is_empty() { String::new() } else { format!(": {}", one_line(&recall.comment)) };
+    Some(format!(
+        "  {}  {}: {}{comment}",
+        short_time(recall.recorded_time.as_ref()),
+        name(receipt.participant.as_ref()),
+        plain::<pb::RecallAnswer>(recall.answer)
+    ))
+}
+
+fn relay(relay: &pb::RelayReceipt) -> String {
+    let (time, to) = (short_time(relay.recorded_time.as_ref()), names(&relay.receivers));
+    format!("  {time}  relay {} to {to}", short(&relay.message_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::client::Time;
+
+    fn at(seconds: i64) -> Option<Time> {
+        Some(Time { seconds: 1_764_547_200 + seconds, nanos: 0 })
+    }
+
+    fn of(id: &str) -> Option<pb::Participant> {
+        Some(pb::Participant { organisation_id: id.into(), ..Default::default() })
+    }
+
+    #[test]
+    fn who_has_a_message_is_a_table_and_what_came_of_it_stands_below() {
+        let receipts = pb::GetReceiptsResponse {
+            recorded_time: at(0),
+            receipts: vec![
+                pb::Receipt {
+                    participant: of("cert-se"),
+                    delivered_time: at(1),
+                    basis: pb::AudienceReason::Coordinator as i32,
+                    acknowledged_time: at(60),
+                    sees: true,
+                    reason: pb::AudienceReason::Coordinator as i32,
+                    text: "the coordinator sees what is posted in the room".into(),
+                    ..Default::default()
+                },
+                pb::Receipt {
+                    participant: of("region-b"),
+                    delivered_time: at(2),
+                    basis: pb::AudienceReason::Released as i32,
+                    reason: pb::AudienceReason::Withdrawn as i32,
+                    text: "it was withdrawn".into(),
+                    recall: Some(pb::RecallReceipt {
+                        answer: pb::RecallAnswer::RetainedByLaw as i32,
+                        comment: "Archives Act\nforged line".into(),
+                        recorded_time: at(90),
+                    }),
+                    ..Default::default()
+                },
+                pb::Receipt { participant: of("vendor-x"), ..Default::default() },
+            ],
+            coordinator_reads: vec![pb::ActorReceipt { actor: "org/cert-se/user/anna".into(), delivered_time: at(1) }],
+            relays: vec![pb::RelayReceipt {
+                message_id: "0123abcd-0000".into(),
+                recorded_time: at(30),
+                receivers: of("region-b").into_iter().collect(),
+            }],
+            next_page_token: String::new(),
+        };
+        expect![].assert_eq(&text("89abcdef-0000", &receipts));
+    }
+
+    #[test]
+    fn what_nobody_has_is_said_in_a_sentence() {
+        let shown = text("89abcdef-0000", &pb::GetReceiptsResponse::default());
+        assert!(shown.ends_with("nobody that you can see has it"), "{shown}");
+    }
+}
