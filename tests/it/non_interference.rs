@@ -115,7 +115,8 @@ pub(crate) fn pair(seed: u64, counts: &mut Counts) -> Result<(), String> {
                     let referred = script[i + 1..].iter().flat_map(|done| &done.events);
                     let referred = referred.into_iter().any(|(_, event)| format!("{event:?}").contains(&id))
                         || script[i + 1..].iter().any(|done| refers_to(done, message));
-                    if !referred && rng.chance(40) {
+                    // Without what stands for it, the old message would not have fallen.
+                    if !referred && message.supersedes.is_none() && rng.chance(40) {
                         counts.omitted += 1;
                         continue;
                     }

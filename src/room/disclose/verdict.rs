@@ -64,7 +64,7 @@ pub enum AudienceReason {
     SenderHidden,
     /// It came, or came back, or could be told to be here, after the message.
     CameLater,
-    /// It is permitted now, and was not at every moment since the message.
+    /// It is permitted now, and was not at every moment since the message, or since the one that it stands for.
     NotSinceThen,
     /// Its source withdrew its consent for this message.
     Withdrawn,
@@ -111,7 +111,7 @@ pub fn preview(
         let (receives, reason) = of_draft(state, reader.slot, slot, &message, now);
         match old.is_none_or(|old| slot == reader.slot || state.reaches(slot, old, now)) {
             true => (receives, reason),
-            false => (false, AudienceReason::CameLater),
+            false => (false, AudienceReason::NotSinceThen),
         }
     }))
 }
