@@ -21,7 +21,7 @@ mod combinations;
 mod laws;
 pub(crate) mod random;
 
-fn from_env(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn from_env(name: &str, otherwise: u64) -> u64 {
     env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 

@@ -19,6 +19,7 @@ mod answers;
 mod judge;
 mod mailbox;
 mod openings;
+mod receipts;
 mod sees;
 
 use answers::Answers;
@@ -26,6 +27,7 @@ pub(crate) use judge::name_of;
 pub(crate) use mailbox::{Item, NaiveMailbox};
 pub(crate) use openings::Kind;
 use openings::Opening;
+pub(crate) use receipts::Receipt;
 
 /// An organisation's number, in the order of first admission: 0 is the coordinator.
 pub(crate) type No = usize;

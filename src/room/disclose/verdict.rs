@@ -283,10 +283,7 @@ fn why_not(
     if let Some(relay) = &posted.relay {
         return why_not_relayed(state, other, relay, posted.tlp, came_later, now);
     }
-    let listed = match posted.narrowed.as_deref() {
-        Some(Narrowed::Recipients(recipients)) => recipients.contains(other),
-        Some(Narrowed::Red { .. }) | None => true,
-    };
+    let listed = posted.recipients.as_ref().is_none_or(|recipients| recipients.contains(other));
     let wish = Wish { material: posted.material, coordinator_only: posted.coordinator_only, listed };
     match of_wish(state, posted.source, other, &wish, now) {
         (true, _) if came_later => AudienceReason::CameLater,

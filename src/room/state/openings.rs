@@ -104,6 +104,11 @@ impl RoomState {
             || self.fallen(posted).is_none() && !self.participant(opened.source).consent.is_expired(now)
     }
 
+    /// Whether a law opened it.
+    pub(in crate::room) fn is_by_law(&self, opening: Opening) -> bool {
+        self.opened(opening.by).is_some_and(|opened| opened.ground.is_legal_duty())
+    }
+
     /// The openings in force of a message to a reader.
     pub(in crate::room) fn openings_of(
         &self,

@@ -33,13 +33,13 @@ impl RoomState {
         self.direct_since(posted.source, reader, posted.material, now).is_some_and(|since| since <= seq)
     }
 
-    /// Whether the organisation may be shown the message now, on any ground.
+    /// Whether the organisation may be shown the message now with its source's consent: what a law opens is not the source's to know.
     pub(in crate::room) fn reaches(&self, reader: Slot, seq: Seq, now: Timestamp) -> bool {
         self.posted(seq).is_some_and(|posted| {
             reader == posted.source
                 || Self::is_coordinator(reader)
                 || self.by_rule(reader, seq, posted, now)
-                || self.openings_of(reader, seq, now).next().is_some()
+                || self.openings_of(reader, seq, now).any(|opening| !self.is_by_law(opening))
         })
     }
 }

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
-use samverkan::room::disclose::{Reader, roster};
+use samverkan::room::consent::Name;
+use samverkan::room::disclose::{Reader, explain, receipts, roster};
 use samverkan::room::event::{Command, Event};
 use samverkan::room::ids::{Actor, Index, Timestamp};
 use samverkan::room::mailbox::{Item, Mailboxes, Range};
+use samverkan::room::refusal::Refusal;
 use samverkan::room::state::{RoomState, fold};
 
 use super::{compare, from_env, made};
@@ -28,6 +30,7 @@ pub(crate) struct Counts {
     opened: u64,
     crashes: u64,
     judged: u64,
+    receipts: u64,
     refused: BTreeMap<String, u64>,
     granted: BTreeMap<String, u64>,
     /// By kind of event.
@@ -36,7 +39,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     fn add(&mut self, other: Self) {
-        let Self { decisions, shown, lost, entries, notices, recalls, deliveries, opened, crashes, judged, .. } = other;
+        let Self { decisions, shown, lost, entries, notices, recalls, deliveries, opened, crashes, judged, receipts, .. } = other;
         self.decisions += decisions;
         self.shown += shown;
         self.lost += lost;
@@ -47,6 +50,7 @@ impl Counts {
         self.opened += opened;
         self.crashes += crashes;
         self.judged += judged;
+        self.receipts += receipts;
         let sum = |into: &mut BTreeMap<String, u64>, of: BTreeMap<String, u64>| {
             of.into_iter().for_each(|(name, n)| *into.entry(name).or_default() += n);
         };
@@ -204,6 +208,7 @@ impl History {
         self.decisions(known, counts)?;
         self.lists()?;
         self.mailboxes(counts)?;
+        self.receipts(counts)?;
         if self.rng.chance(5) {
             counts.crashes += 1;
             self.crash()?;
@@ -278,6 +283,52 @@ impl History {
         }
         for (actor, expected) in &self.naive {
             compare_mailbox(&self.room, &self.model, actor, expected)?;
+        }
+        Ok(())
+    }
+
+    /// Some receipts, and the explanations that go with them.
+    fn receipts(&mut self, counts: &mut Counts) -> Result<(), String> {
+        let messages: Vec<_> = self.room.messages().collect();
+        for _ in 0..4 {
+            let (actor, Some(message)) = (self.rng.pick(&self.readers), self.rng.pick_any(&messages)) else { break };
+            let Ok(reader) = Reader::new(&self.room.state, &actor) else { continue };
+            let (state, now) = (&self.room.state, self.room.now);
+            let core = receipts(state, &self.room.mailboxes, reader, message, now);
+            let naive = self.model.receipts(&self.naive, &actor, message, now);
+            let (core, naive) = match (core, naive) {
+                (Ok(core), Some(naive)) => (core.into_inner(), naive),
+                (Err(Refusal::MessageNotVisible), None) => continue,
+                (core, naive) => return Err(format!("{actor}, receipts of {message}: {core:?}, the model {naive:?}")),
+            };
+            let here: Vec<_> = core.receipts.iter().filter(|receipt| receipt.reason.is_some()).collect();
+            let differ = |why: &str| Err(format!("{actor}, receipts of {message}, {why}: {core:?}, the model {naive:?}"));
+            if here.len() != naive.len() {
+                return differ("others");
+            }
+            for (core, naive) in here.into_iter().zip(&naive) {
+                counts.receipts += 1;
+                let ground = core.delivered.map(|(_, ground)| format!("{ground:?}"));
+                let opened = ["Released", "Approved", "Forwarded", "LegalDuty"];
+                let ground = ground.map(|ground| match opened.iter().find(|opened| **opened == ground) {
+                    Some(opened) => *opened,
+                    None => "rule",
+                });
+                let same = core.participant.id == naive.participant
+                    && core.delivered.map(|(at, _)| at) == naive.first
+                    && ground.is_none_or(|ground| naive.grounds.contains(ground))
+                    && core.acknowledged_at == naive.acknowledged_at
+                    && naive.receives.is_none_or(|receives| receives == core.receives);
+                if !same {
+                    return Err(format!("{actor}, receipts of {message}: {core:?}, the model {naive:?}"));
+                }
+                let name = Name::Participant(core.participant.id);
+                let explained = explain(state, reader, message, &name, now).map(|explained| explained.into_inner());
+                let said = explained.map(|explained| (explained.receives, Some(explained.reason)));
+                if said != Ok((core.receives, core.reason)) {
+                    return Err(format!("{actor}: {message} is explained by {said:?}, its receipt says {core:?}"));
+                }
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use samverkan::room::event::{
     AskedFor, Command, Draft, Event, IntroductionSide, LegalDuty, Recall, RelayDraft, Subject,
 };
 use samverkan::room::ids::{Actor, ActorKind, AskId, MessageId, OrganisationId, ReleaseId, Timestamp};
-use samverkan::room::words::{AskAnswer, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
+use samverkan::room::words::{AskAnswer, Attribution, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
 use sha2::{Digest, Sha256};
 
 use super::{COORDINATOR, Model, NaiveMailbox, No};
@@ -440,7 +440,13 @@ impl Model {
             });
             match own {
                 None => v.object("MessageNotVisible"),
-                Some(place) => v.object_if(self.has_fallen(place, self.last()), "MessageFallen"),
+                Some(place) => {
+                    let (fallen, red) =
+                        (self.has_fallen(place, self.last()), self.posts[&place].message.tlp == Tlp::Red);
+                    v.object_if(fallen, "MessageFallen");
+                    // It exists for nobody but its author any more.
+                    v.allow(fallen && red, &["MessageNotVisible"]);
+                }
             }
         }
         let (organisation, scope) = (caller.organisation.clone(), scope.clone());
@@ -817,11 +823,5 @@ impl Model {
     pub(crate) fn permits_of(&self, source: &OrganisationId) -> Vec<[samverkan::room::words::Sharing; 3]> {
         let (Some(source), Some(moment)) = (self.no(source), self.moments.last()) else { return Vec::new() };
         moment.permits[source].clone()
-    }
-
-    /// Which audience an organisation is in now.
-    pub(crate) fn audience(&self, organisation: &OrganisationId) -> Option<Audience> {
-        let o = self.no(organisation)?;
-        self.moments.last()?.everybody[o].audience()
     }
 }

@@ -142,15 +142,28 @@ impl Model {
         }
     }
 
-    /// When and why the actor was first given the message at `place`; the reason is what opened it, if something did.
-    pub(crate) fn first_given(&self, mailbox: &NaiveMailbox, place: usize) -> Option<(Timestamp, Option<Kind>)> {
-        mailbox.items.iter().zip(&mailbox.given).find_map(|(item, (_, at))| match item {
-            Item::Entry(n) if *n == place => Some((*at, None)),
+    /// When the actor was given the message at `place`, each time, and what opened it, if something did. To be told of a relay is
+    /// not to be given it.
+    pub(super) fn given(&self, mailbox: &NaiveMailbox, actor: &Actor, place: usize) -> Vec<Given> {
+        let all = mailbox.items.iter().zip(&mailbox.given);
+        let given = all.filter_map(|(item, &(t, at))| match item {
+            Item::Entry(n) if *n == place => {
+                self.sees_message_at(actor, place, t, at).then_some(Given { at, by: None, kind: None })
+            }
             Item::Opened { by, place: other } if *other == place => {
                 let opening = self.openings.iter().find(|opening| opening.by == *by && opening.place == place)?;
-                Some((*at, Some(opening.kind)))
+                Some(Given { at, by: Some(*by), kind: Some(opening.kind) })
             }
             Item::Entry(_) | Item::Opened { .. } | Item::Notice(..) => None,
-        })
+        });
+        given.collect()
     }
+}
+
+/// A delivery of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) at: Timestamp,
+    pub(super) by: Option<usize>,
+    pub(super) kind: Option<Kind>,
 }

@@ -106,10 +106,8 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
     };
     let withdrawn: pb::WithdrawConsentResponse =
         a.call("ConsentService/WithdrawConsent", &request).await.expect("withdrawn");
-    let side = |participant: &str| pb::IntroductionSide {
-        participant: participant.to_owned(),
-        text: format!("{TEXT} words"),
-    };
+    let side =
+        |participant: &str| pb::IntroductionSide { participant: participant.to_owned(), text: format!("{TEXT} words") };
     let request = pb::ProposeIntroductionRequest {
         request_id: id(),
         room_id: room_id.clone(),

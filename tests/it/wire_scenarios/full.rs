@@ -239,7 +239,7 @@ impl WireWorld {
                 let request = pb::ListConnectionsRequest { room_id, ..pb::ListConnectionsRequest::default() };
                 let list: pb::ListConnectionsResponse =
                     self.call(by, "CoordinationService/ListConnections", &request)?;
-                let places = self.elsewhere.iter().map(|(called, place)| (called, place));
+                let places = self.elsewhere.iter();
                 let rooms: Vec<(&String, &Place)> = places.chain([(&self.called, &self.here)]).collect();
                 let name =
                     |id: &str| rooms.iter().find(|(_, place)| place.room == id).map_or("?", |(called, _)| called);
