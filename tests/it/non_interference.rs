@@ -374,9 +374,12 @@ impl Watch {
         others: &[OrganisationId],
     ) -> Option<(Actor, Command)> {
         let x = organisation("hidden-x");
-        let anna = if rng.chance(50) { user(&self.cast.coordinator, "anna") } else { user(&self.cast.coordinator, "olle") };
+        let anna =
+            if rng.chance(50) { user(&self.cast.coordinator, "anna") } else { user(&self.cast.coordinator, "olle") };
         let eva = |o: &OrganisationId| user(o, "eva");
-        let here = |o: &OrganisationId| room.state.slot(o).is_some_and(|slot| room.state.participant(slot).present_since.is_some());
+        let here = |o: &OrganisationId| {
+            room.state.slot(o).is_some_and(|slot| room.state.participant(slot).present_since.is_some())
+        };
         let mut all: Vec<_> = others.iter().filter(|o| here(o)).cloned().collect();
         let other = rng.pick_any(&all)?;
         if here(&x) {
@@ -499,7 +502,9 @@ impl Watch {
             // Its own messages too, and it is not told for longer than the history lasts.
             12 | 13 => {
                 let proposed = room.find(|event| match event {
-                    Event::LegalDisclosureProposed { disclosure, duty } if &*duty.statute == "hidden" => Some(*disclosure),
+                    Event::LegalDisclosureProposed { disclosure, duty } if &*duty.statute == "hidden" => {
+                        Some(*disclosure)
+                    }
                     _ => None,
                 });
                 if rng.chance(50)
@@ -523,7 +528,10 @@ impl Watch {
                 {
                     let side = rng.pick(&sides);
                     let (introduction, contact) = (side.id, "c".into());
-                    return Some((eva(&side.organisation), Command::AnswerIntroduction { introduction, accepted: true, contact }));
+                    return Some((
+                        eva(&side.organisation),
+                        Command::AnswerIntroduction { introduction, accepted: true, contact },
+                    ));
                 }
                 if rng.chance(20) {
                     return Some((anna, Command::SeeAs { participant: to_third[0].clone() }));

@@ -39,7 +39,20 @@ pub(crate) struct Counts {
 
 impl Counts {
     fn add(&mut self, other: Self) {
-        let Self { decisions, shown, lost, entries, notices, recalls, deliveries, opened, crashes, judged, receipts, .. } = other;
+        let Self {
+            decisions,
+            shown,
+            lost,
+            entries,
+            notices,
+            recalls,
+            deliveries,
+            opened,
+            crashes,
+            judged,
+            receipts,
+            ..
+        } = other;
         self.decisions += decisions;
         self.shown += shown;
         self.lost += lost;
@@ -302,7 +315,8 @@ impl History {
                 (core, naive) => return Err(format!("{actor}, receipts of {message}: {core:?}, the model {naive:?}")),
             };
             let here: Vec<_> = core.receipts.iter().filter(|receipt| receipt.reason.is_some()).collect();
-            let differ = |why: &str| Err(format!("{actor}, receipts of {message}, {why}: {core:?}, the model {naive:?}"));
+            let differ =
+                |why: &str| Err(format!("{actor}, receipts of {message}, {why}: {core:?}, the model {naive:?}"));
             if here.len() != naive.len() {
                 return differ("others");
             }

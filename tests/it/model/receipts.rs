@@ -43,8 +43,7 @@ impl Model {
                 continue;
             }
             let own = mailboxes.iter().filter(|(actor, _)| actor.organisation == *organisation);
-            let mut given: Vec<Given> =
-                own.flat_map(|(actor, mailbox)| self.given(mailbox, actor, place)).collect();
+            let mut given: Vec<Given> = own.flat_map(|(actor, mailbox)| self.given(mailbox, actor, place)).collect();
             given.retain(|given| me == COORDINATOR || !given.by.is_some_and(|by| self.is_suppressed(by)));
             let first = given.iter().map(|given| given.at).min();
             let grounds = given.iter().filter(|given| Some(given.at) == first).map(|given| match given.kind {
@@ -55,7 +54,9 @@ impl Model {
                 Some(Kind::LegalDuty) => "LegalDuty",
             });
             let acknowledged_at = self.entries.iter().find_map(|entry| match &entry.event {
-                Event::MessageAcknowledged { organisation: who, message: m } if who == organisation && *m == message => {
+                Event::MessageAcknowledged { organisation: who, message: m }
+                    if who == organisation && *m == message =>
+                {
                     Some(entry.recorded_at)
                 }
                 _ => None,
