@@ -5,6 +5,7 @@ use samverkan::room::event::Event;
 use samverkan::room::ids::{Actor, MessageId, OrganisationId, ParticipantId, Timestamp};
 use samverkan::room::words::{Attribution, Role, Sharing, Tlp};
 
+use super::openings::Kind;
 use super::{COORDINATOR, Model, No, Post, Relay};
 
 /// How a message must look to a reader.
@@ -107,7 +108,13 @@ impl Model {
         let fallen = self.has_fallen(n, t);
         let could_see_the_old_one = || {
             let old = message.supersedes.and_then(|old| self.places.get(&old));
-            old.is_none_or(|old| n > 0 && self.sees_message_at(actor, *old, n - 1, self.moments[n].at))
+            // With its source's consent: what a law opened is not the source's to know.
+            let consented = |old: usize| {
+                let (t, now) = (n - 1, self.moments[n].at);
+                let mut open = self.open_by(o, old, t, now).into_iter();
+                self.rule(actor, old, t, now) || open.any(|(_, kind)| kind != Kind::LegalDuty)
+            };
+            old.is_none_or(|old| n > 0 && consented(*old))
         };
         if message.tlp == Tlp::Red {
             if author.as_ref() == Some(actor) {
