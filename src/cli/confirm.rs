@@ -47,7 +47,9 @@ mod tests {
     #[test]
     fn yes_is_not_asked_again() {
         let yes = Yes { yes: true };
-        assert!(yes.check("this").is_ok() && yes.confirm("Do it?").is_ok() && yes.confirm_at_terminal("Do it?").is_ok());
+        assert!(
+            yes.check("this").is_ok() && yes.confirm("Do it?").is_ok() && yes.confirm_at_terminal("Do it?").is_ok()
+        );
     }
 
     #[test]

@@ -57,7 +57,9 @@ fn classes(consent: &pb::SharingConsent) -> Vec<Vec<Cell>> {
                 consent.cells.iter().find(|cell| cell.material == material as i32 && cell.audience == audience as i32);
             Cell::sharing(cell.map_or(pb::Sharing::NotAnswered, pb::ConsentCell::sharing))
         };
-        rows.push(std::iter::once(Cell::plain(word)).chain(audiences().map(|(audience, ..)| answer(*audience))).collect());
+        rows.push(
+            std::iter::once(Cell::plain(word)).chain(audiences().map(|(audience, ..)| answer(*audience))).collect(),
+        );
     }
     let newcomers = |audience: pb::Audience| {
         let found = consent.newcomers.iter().find(|one| one.audience == audience as i32);
@@ -78,8 +80,11 @@ fn classes(consent: &pb::SharingConsent) -> Vec<Vec<Cell>> {
 /// Who is named, and what was answered for it; the rest of its row is decided by its class.
 fn by_name(consent: &pb::SharingConsent) -> Vec<Vec<Cell>> {
     let materials = || pb::Material::ALL.iter();
-    let mut rows =
-        vec![std::iter::once(Cell::plain("by name")).chain(materials().map(|(_, word, _)| Cell::plain(*word))).collect::<Vec<_>>()];
+    let mut rows = vec![
+        std::iter::once(Cell::plain("by name"))
+            .chain(materials().map(|(_, word, _)| Cell::plain(*word)))
+            .collect::<Vec<_>>(),
+    ];
     for named in &consent.named {
         let answer = |material: pb::Material| {
             let found = named.sharings.iter().find(|one| one.material == material as i32);
@@ -182,7 +187,25 @@ mod tests {
 
     #[test]
     fn a_consent_is_drawn_as_a_grid() {
-        expect![].assert_eq(&drawn(&example(), false));
+        expect![[r#"
+             share          │ with other affected organisations │ with third parties
+            ────────────────┼───────────────────────────────────┼────────────────────
+             information    │ direct                            │ relay
+             data           │ not answered                      │ not answered
+             logs           │ no                                │ not answered
+             newcomers, too │ yes                               │ not answered
+
+             by name         │ information  │ data         │ logs
+            ─────────────────┼──────────────┼──────────────┼───────
+             region-b\u{1b}  │ as its class │ as its class │ relay
+
+            appears to the others  under a pseudonym
+            police                 the organisation reports it itself
+            ends                   2025-12-01 00:00:00Z
+
+            direct: as it is; relay: only in the coordinator's words; not answered counts as no
+            an answer by name goes before that for its class; authorities receive by name only"#]]
+        .assert_eq(&drawn(&example(), false));
     }
 
     #[test]

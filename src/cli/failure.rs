@@ -129,12 +129,16 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         "ORGANISATION_EXISTS" => "`samverkan organisation list` shows it",
         "PARTICIPANT_NOT_FOUND" | "RECIPIENT_NOT_VISIBLE" => "`samverkan room participants` shows whom you can name",
         "ROOM_CLOSED" => "the coordinator can open it again: `samverkan room reopen`",
-        "MESSAGE_NOT_VISIBLE" => "`samverkan tail` shows the messages you can name; some can only be used by their source",
+        "MESSAGE_NOT_VISIBLE" => {
+            "`samverkan tail` shows the messages you can name; some can only be used by their source"
+        }
         "CONSENT_VERSION_CHANGED" => "`samverkan consent show` shows the consent as it is now",
         "ATTRIBUTION_HIDDEN" => "add --attribution pseudonym or --attribution named, or share by relay",
         "PERSON_REQUIRED" => "use the context of a person",
         "REPORT_NOT_FOUND" => "`samverkan report amend` files one in a room you were invited to",
-        "EDIT_WIDENS" => "`samverkan message show` shows what it allowed; to let others have it, `samverkan consent release`",
+        "EDIT_WIDENS" => {
+            "`samverkan message show` shows what it allowed; to let others have it, `samverkan consent release`"
+        }
         "MESSAGE_WITHDRAWN" => "`samverkan message receipts` shows who has it; post it again if it holds after all",
         "NAMED_NO" => "`samverkan consent show` shows who is named; the answer by name must be changed first",
         "ASK_NOT_FOUND" | "INTRODUCTION_NOT_FOUND" => "`samverkan tail` shows what waits for your answer, after a →",
@@ -143,7 +147,9 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         "RECALL_NOT_FOUND" => "`samverkan tail` shows the notices that ask you to delete something",
         "RELAY_NOT_PERMITTED" => "`samverkan relay preview` shows who may get it, and why not",
         "TEXT_CHANGED" => "`samverkan tail` shows which relay is in force; read it again before you approve it",
-        "ACKNOWLEDGEMENT_NOT_ASKED" | "ALREADY_ACKNOWLEDGED" => "there is nothing to do; `samverkan tail` shows what asks for it",
+        "ACKNOWLEDGEMENT_NOT_ASKED" | "ALREADY_ACKNOWLEDGED" => {
+            "there is nothing to do; `samverkan tail` shows what asks for it"
+        }
         "POLICE_FORWARDING_NOT_ALLOWED" => {
             "`samverkan consent show --participant NAME` shows its police answer; a legal duty: `samverkan legal propose`"
         }

@@ -148,8 +148,7 @@ impl Here {
     }
 
     async fn at(&self, index: u64, kind: Kind) -> Result<pb::Delivery, Failure> {
-        let request =
-            pb::ListMessagesRequest { room_id: self.room_id.clone(), after_index: index - 1, page_size: 1 };
+        let request = pb::ListMessagesRequest { room_id: self.room_id.clone(), after_index: index - 1, page_size: 1 };
         let page = match self.client.list_messages(request).await {
             Err(ClientError::Refused(refused)) if refused.reason == "INDEX_PAST_END" => None,
             other => Some(other?),

@@ -191,9 +191,8 @@ pub(crate) fn receipts(message_id: &str, receipts: &pb::GetReceiptsResponse) -> 
             })),
         })
     };
-    let read = |read: &pb::ActorReceipt| {
-        json!({ "actor": read.actor, "delivered_time": time(read.delivered_time.as_ref()) })
-    };
+    let read =
+        |read: &pb::ActorReceipt| json!({ "actor": read.actor, "delivered_time": time(read.delivered_time.as_ref()) });
     let relay = |relay: &pb::RelayReceipt| {
         json!({
             "message_id": relay.message_id,
@@ -329,7 +328,9 @@ pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
         Some(Content::PoliceReportMade(event)) => ("police_report_made", events::police_report_made(event)),
         Some(Content::PoliceReportDue(event)) => ("police_report_due", events::police_report_due(event)),
         Some(Content::MessagesForwarded(event)) => ("messages_forwarded", events::messages_forwarded(event)),
-        Some(Content::LegalDisclosureProposed(event)) => ("legal_disclosure_proposed", events::legal_disclosure_proposed(event)),
+        Some(Content::LegalDisclosureProposed(event)) => {
+            ("legal_disclosure_proposed", events::legal_disclosure_proposed(event))
+        }
         Some(Content::LegallyDisclosed(event)) => ("legally_disclosed", events::legally_disclosed(event)),
         Some(Content::IntroductionProposed(event)) => ("introduction_proposed", events::introduction_proposed(event)),
         Some(Content::IntroductionSent(event)) => ("introduction_sent", events::introduction_sent(event)),

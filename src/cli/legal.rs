@@ -113,7 +113,9 @@ async fn confirm(command: Confirm, session: &Session) -> Result<(), Failure> {
 async fn show_proposal(here: &Here, handle: &Handle) -> Result<String, Failure> {
     let (index, proposal) = here.find(handle, DISCLOSURE).await?;
     note(Teller::default().tell(index, &proposal).question());
-    let Some(pb::delivery::Content::LegalDisclosureProposed(proposed)) = proposal.content else { return Ok(String::new()) };
+    let Some(pb::delivery::Content::LegalDisclosureProposed(proposed)) = proposal.content else {
+        return Ok(String::new());
+    };
     let handles: Vec<_> = proposed.message_ids.into_iter().map(Handle::Id).collect();
     for (index, message) in here.messages(&handles).await? {
         note(format!("  {index:>4}  {}", brief(&message)));

@@ -136,7 +136,14 @@ fn rows(index: u64, time: &str, message: &pb::Message) -> Vec<Vec<String>> {
     }
     add("for", message.recipients.join(", "));
     if let Some(relay) = &message.relay {
-        add("relay of", if relay.parent_message_ids.is_empty() { "others' messages".into() } else { relay.parent_message_ids.join(", ") });
+        add(
+            "relay of",
+            if relay.parent_message_ids.is_empty() {
+                "others' messages".into()
+            } else {
+                relay.parent_message_ids.join(", ")
+            },
+        );
         if !relay.parent_message_ids.is_empty() {
             add("goes at once to", names(&relay.receivers));
         }

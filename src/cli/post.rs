@@ -139,8 +139,7 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
     let here = Here::enter(session, &command.room).await?;
     let draft = command.draft.resolve(&here).await?;
     if io::stderr().is_terminal() {
-        let request =
-            pb::PreviewAudienceRequest { room_id: here.room_id.clone(), draft: Some(draft.of(first)) };
+        let request = pb::PreviewAudienceRequest { room_id: here.room_id.clone(), draft: Some(draft.of(first)) };
         let participants = here.client.preview_audience(request).await?.participants;
         note(audience(&participants));
         note(format!("{}, {}", word::<pb::Material>(command.draft.material as i32), tlp(command.draft.tlp as i32)));

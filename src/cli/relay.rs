@@ -137,7 +137,11 @@ pub(crate) async fn run(command: RelayCommand, session: &Session) -> Result<(), 
             let here = Here::enter(session, &room).await?;
             let message_id = here.id(&message, MESSAGE).await?;
             let request = pb::RejectRelayRequest { room_id: here.room_id, message_id, reason, ..Default::default() };
-            done(session, here.client.reject_relay(request).await?.recorded_time, "refused; the coordinator is told why")
+            done(
+                session,
+                here.client.reject_relay(request).await?.recorded_time,
+                "refused; the coordinator is told why",
+            )
         }
     }
 }
@@ -215,7 +219,7 @@ async fn approve(command: Approve, session: &Session) -> Result<(), Failure> {
     command.yes.confirm(&format!("Approve exactly this text for {to}?"))?;
     let request = pb::ApproveRelayRequest {
         room_id: here.room_id,
-        text_sha256: Sha256::digest(message.text.as_bytes()).to_vec(),
+        text_sha256: Sha256::digest(message.text.as_bytes()).to_vec().into(),
         message_id: message.message_id,
         recipients: command.to,
         ..Default::default()
@@ -226,7 +230,12 @@ async fn approve(command: Approve, session: &Session) -> Result<(), Failure> {
 
 /// What is approved, whole.
 fn shown(message: &pb::Message) -> String {
-    let text = message.text.strip_suffix('\n').unwrap_or(&message.text).split('\n').fold(String::new(), |all, line| format!("{all}\n      {line}"));
+    let text = message
+        .text
+        .strip_suffix('\n')
+        .unwrap_or(&message.text)
+        .split('\n')
+        .fold(String::new(), |all, line| format!("{all}\n      {line}"));
     format!(
         "Relay of {}, {}, {}, {} bytes:\n{text}\n",
         name(message.author.as_ref()),

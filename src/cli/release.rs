@@ -78,7 +78,7 @@ pub(crate) struct RecallAnswer {
     #[arg(long, value_name = "WHY")]
     cannot: Option<String>,
     /// With --deleted: in your own words
-    #[arg(long, requires = "deleted")]
+    #[arg(long, requires = "deleted", conflicts_with_all = ["retained_by_law", "shared_onward", "cannot"])]
     comment: Option<String>,
     #[command(flatten)]
     room: RoomArgument,
@@ -103,12 +103,8 @@ pub(crate) async fn release(command: Release, session: &Session) -> Result<(), F
         (format!("To {}:", command.to.join(", ")), "Release?".to_owned())
     })
     .await?;
-    let request = pb::ReleaseMessagesRequest {
-        room_id: here.room_id,
-        message_ids,
-        recipients: command.to,
-        ..Default::default()
-    };
+    let request =
+        pb::ReleaseMessagesRequest { room_id: here.room_id, message_ids, recipients: command.to, ..Default::default() };
     let answer = here.client.release_messages(request).await?;
     let value = json!({
         "release_id": answer.release_id,
@@ -161,5 +157,9 @@ pub(crate) async fn recall(command: Recall, session: &Session) -> Result<(), Fai
         comment,
         ..Default::default()
     };
-    done(session, here.client.answer_recall(request).await?.recorded_time, "answered; the source and the coordinator see it")
+    done(
+        session,
+        here.client.answer_recall(request).await?.recorded_time,
+        "answered; the source and the coordinator see it",
+    )
 }

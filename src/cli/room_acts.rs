@@ -138,9 +138,10 @@ fn as_seen(seen: &pb::SeeAsResponse) -> String {
         other => name(other),
     };
     let who = name(seen.participant.as_ref());
-    let participants = seen.participants.iter().map(|one| {
-        vec![itself(Some(one)), plain::<pb::Role>(one.role), one.display_name.clone()]
-    });
+    let participants = seen
+        .participants
+        .iter()
+        .map(|one| vec![itself(Some(one)), plain::<pb::Role>(one.role), one.display_name.clone()]);
     let messages = seen.messages.iter().map(|head| {
         vec![
             short_time(head.recorded_time.as_ref()),
@@ -164,7 +165,9 @@ async fn terms(command: Terms, session: &Session) -> Result<(), Failure> {
     command.yes.check("this lets every consent in the room lapse")?;
     let terms = command.text.read()?;
     let here = Here::enter(session, &command.room).await?;
-    command.yes.confirm("Change the terms? Everybody is told, and every consent in the room lapses until it is given again.")?;
+    command.yes.confirm(
+        "Change the terms? Everybody is told, and every consent in the room lapses until it is given again.",
+    )?;
     let request = pb::ChangeTermsRequest { room_id: here.room_id, terms, ..Default::default() };
     let answer = here.client.change_terms(request).await?;
     done(session, answer.recorded_time, "changed; every consent in the room has lapsed and must be given again")
@@ -210,7 +213,12 @@ async fn connections(room: &RoomArgument, session: &Session) -> Result<(), Failu
     let rows = all.iter().map(|one| {
         vec![one.room_id.clone(), one.reason.clone(), one.actor.clone(), short_time(one.recorded_time.as_ref())]
     });
-    session.output.list(&values, &["other room", "what they may have in common", "recorded by", "when"], rows, "no connections")
+    session.output.list(
+        &values,
+        &["other room", "what they may have in common", "recorded by", "when"],
+        rows,
+        "no connections",
+    )
 }
 
 #[cfg(test)]
@@ -246,6 +254,17 @@ mod tests {
             }],
             next_page_token: String::new(),
         };
-        expect![].assert_eq(&as_seen(&seen));
+        expect![[r#"
+            region-b sees:
+
+            WHO                 ROLE                   NAME
+            pseudonym aaaaaaaa  affected organisation
+            region-b (itself)   affected organisation  Region B
+
+            POSTED                MESSAGE   AUTHOR              MATERIAL  TLP
+            2025-12-01 00:00:00Z  0123abcd  pseudonym aaaaaaaa  logs      TLP:AMBER
+
+            TLP:RED is left out, and texts are the same for everybody who sees them."#]]
+        .assert_eq(&as_seen(&seen));
     }
 }

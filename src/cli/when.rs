@@ -12,7 +12,11 @@ pub(crate) fn moment(text: &str) -> Result<Time, String> {
 }
 
 fn moment_after(text: &str, now: i64) -> Result<Time, String> {
-    let wrong = || format!("{text:?} is no moment; write how long from now, as in 2h, 30m or 3d, or a time, as in 2026-12-01T00:00:00Z");
+    let wrong = || {
+        format!(
+            "{text:?} is no moment; write how long from now, as in 2h, 30m or 3d, or a time, as in 2026-12-01T00:00:00Z"
+        )
+    };
     if let Some((count, seconds)) =
         UNITS.iter().find_map(|(unit, seconds)| Some((text.trim().strip_suffix(unit)?, seconds)))
         && !count.is_empty()
@@ -42,7 +46,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_answered_with_the_forms() {
-        for text in ["", "h", "2", "-2h", "2 hours", "2.5h", "tomorrow", "99999999999999999999d", "9223372036854775807d"] {
+        for text in
+            ["", "h", "2", "-2h", "2 hours", "2.5h", "tomorrow", "99999999999999999999d", "9223372036854775807d"]
+        {
             assert!(moment_after(text, 1000).is_err_and(|error| error.contains("2h, 30m or 3d")), "{text}");
         }
     }

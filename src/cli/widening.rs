@@ -38,7 +38,11 @@ pub(crate) fn widenings(now: &pb::SharingConsent, change: &pb::ConsentChange) ->
                     pb::Sharing::NotAnswered => "as its class".into(),
                     after => plain::<pb::Sharing>(after as i32),
                 };
-                found.push(format!("{} to {}: {after} (now {before})", plain::<pb::Material>(one.material), named.name));
+                found.push(format!(
+                    "{} to {}: {after} (now {before})",
+                    plain::<pb::Material>(one.material),
+                    named.name
+                ));
             }
         }
     }

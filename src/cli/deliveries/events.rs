@@ -33,7 +33,11 @@ impl Teller {
         let waits = !relay.awaiting_approval.is_empty();
         if is_own {
             let told = told.more(format!("made from {parents}; goes at once to {receivers}"));
-            return if waits { told.more(format!("waits for its source's approval before it goes to {waiting}")) } else { told };
+            return if waits {
+                told.more(format!("waits for its source's approval before it goes to {waiting}"))
+            } else {
+                told
+            };
         }
         let told = told.more(format!("the coordinator's words, made from your {parents}; goes to {receivers}"));
         if !waits {
@@ -74,9 +78,10 @@ impl Teller {
             by(withdrawn.answer_by_time.as_ref())
         ));
         match &withdrawn.scope {
-            Some(Scope::MessageId(id)) => {
-                told.answer(format!("see the answers with: {}", self.command(&format!("message receipts {}", self.place(id)))))
-            }
+            Some(Scope::MessageId(id)) => told.answer(format!(
+                "see the answers with: {}",
+                self.command(&format!("message receipts {}", self.place(id)))
+            )),
             _ => told,
         }
     }
@@ -94,11 +99,13 @@ impl Teller {
 
     pub(super) fn message_retracted(&self, retracted: &pb::MessageRetracted) -> Told {
         let message = self.place(&retracted.message_id);
-        format!("{} took back message {message} as void: {}", who(&retracted.participant), one_line(&retracted.reason)).into()
+        format!("{} took back message {message} as void: {}", who(&retracted.participant), one_line(&retracted.reason))
+            .into()
     }
 
     pub(super) fn message_acknowledged(&self, acknowledged: &pb::MessageAcknowledged) -> Told {
-        format!("{} acknowledged message {}", who(&acknowledged.participant), self.place(&acknowledged.message_id)).into()
+        format!("{} acknowledged message {}", who(&acknowledged.participant), self.place(&acknowledged.message_id))
+            .into()
     }
 
     pub(super) fn messages_released(&self, index: u64, released: &pb::MessagesReleased) -> Told {
@@ -122,7 +129,8 @@ impl Teller {
     pub(super) fn recall_answered(&self, answered: &pb::RecallAnswered) -> Told {
         let answer = plain::<pb::RecallAnswer>(answered.answer);
         let recall = self.place(&answered.recall_id);
-        format!("{} answered the recall {recall}: {answer}{}", who(&answered.participant), comment(&answered.comment)).into()
+        format!("{} answered the recall {recall}: {answer}{}", who(&answered.participant), comment(&answered.comment))
+            .into()
     }
 
     pub(super) fn ask_suggested(&self, suggested: &pb::AskSuggested) -> Told {
@@ -166,7 +174,12 @@ impl Teller {
     pub(super) fn ask_answered(&self, answered: &pb::AskAnswered) -> Told {
         let answer = plain::<pb::AskAnswer>(answered.answer);
         let question = self.place(&answered.ask_id);
-        format!("{} answered the question {question}: {answer}{}", who(&answered.participant), comment(&answered.comment)).into()
+        format!(
+            "{} answered the question {question}: {answer}{}",
+            who(&answered.participant),
+            comment(&answered.comment)
+        )
+        .into()
     }
 
     pub(super) fn ask_lapsed(&self, lapsed: &pb::AskLapsed) -> Told {
@@ -195,10 +208,8 @@ impl Teller {
     }
 
     pub(super) fn police_report_due(&self, due: &pb::PoliceReportDue) -> Told {
-        let told = Told::from(format!(
-            "{} reports to the police itself, and has not told that it has",
-            who(&due.participant)
-        ));
+        let told =
+            Told::from(format!("{} reports to the police itself, and has not told that it has", who(&due.participant)));
         match is_caller(due.participant.as_ref()) {
             true => told.answer(format!("tell it with: {}", self.command("police report REFERENCE"))),
             false => told,
@@ -239,20 +250,26 @@ impl Teller {
         let messages = self.messages(&disclosed.message_ids);
         let source = who(&disclosed.participant);
         if is_caller(disclosed.participant.as_ref()) {
-            let to = disclosed.receiver.as_ref().map_or(String::new(), |receiver| format!(" to {}", name(Some(receiver))));
+            let to =
+                disclosed.receiver.as_ref().map_or(String::new(), |receiver| format!(" to {}", name(Some(receiver))));
             return format!("your {messages} were disclosed{to} under a legal duty: {statute}").into();
         }
         if is_caller(disclosed.receiver.as_ref()) {
             let (count, follow) = follow(disclosed.message_ids.len(), "message");
-            return format!("{count} of {source} disclosed to you under a legal duty, {follow}: {statute}").into();
+            return format!("{count} of {source} came to you under a legal duty, {follow}: {statute}").into();
         }
         let receiver = who(&disclosed.receiver);
-        let told = Told::from(format!("{messages} of {source} were disclosed to {receiver} under a legal duty: {statute}"));
+        let told =
+            Told::from(format!("{messages} of {source} were disclosed to {receiver} under a legal duty: {statute}"));
         let told = match &disclosed.suppress_until_time {
             None => told,
             Some(time) => told.more(format!("{source} will be told on {}", short_time(Some(time)))),
         };
-        if disclosed.actors.is_empty() { told } else { told.more(format!("decided by {}", disclosed.actors.join(" and "))) }
+        if disclosed.actors.is_empty() {
+            told
+        } else {
+            told.more(format!("decided by {}", disclosed.actors.join(" and ")))
+        }
     }
 
     pub(super) fn introduction_proposed(&self, index: u64, proposed: &pb::IntroductionProposed) -> Told {
@@ -275,15 +292,21 @@ impl Teller {
 pub(super) fn introduction_sent(sent: &pb::IntroductionSent) -> Told {
     let both: Vec<_> = sent.sides.iter().map(|side| who(&side.participant)).collect();
     let told = Told::from(format!("an introduction was proposed to {}", both.join(" and ")));
-    let told = sent.sides.iter().fold(told, |told, side| {
-        told.more(format!("words to {}: {}", who(&side.participant), one_line(&side.text)))
-    });
+    let told = sent
+        .sides
+        .iter()
+        .fold(told, |told, side| told.more(format!("words to {}: {}", who(&side.participant), one_line(&side.text))));
     told.more("neither is told who the other is before both accept")
 }
 
 pub(super) fn introduced(introduced: &pb::Introduced) -> Told {
     let side = |side: &pb::introduced::Side| {
-        format!("{} ({}), to be reached by {}", side.organisation_id, one_line(&side.display_name), one_line(&side.contact))
+        format!(
+            "{} ({}), to be reached by {}",
+            side.organisation_id,
+            one_line(&side.display_name),
+            one_line(&side.contact)
+        )
     };
     match introduced.sides.as_slice() {
         [other] => format!("you are introduced to {}", side(other)).into(),
