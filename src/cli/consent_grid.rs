@@ -187,7 +187,25 @@ mod tests {
 
     #[test]
     fn a_consent_is_drawn_as_a_grid() {
-        expect![].assert_eq(&drawn(&example(), false));
+        expect![[r#"
+             share          │ with other affected organisations │ with third parties
+            ────────────────┼───────────────────────────────────┼────────────────────
+             information    │ direct                            │ relay
+             data           │ not answered                      │ not answered
+             logs           │ no                                │ not answered
+             newcomers, too │ yes                               │ not answered
+
+             by name         │ information  │ data         │ logs
+            ─────────────────┼──────────────┼──────────────┼───────
+             region-b\u{1b}  │ as its class │ as its class │ relay
+
+            appears to the others  under a pseudonym
+            police                 the organisation reports it itself
+            ends                   2025-12-01 00:00:00Z
+
+            direct: as it is; relay: only in the coordinator's words; not answered counts as no
+            an answer by name goes before that for its class; authorities receive by name only"#]]
+        .assert_eq(&drawn(&example(), false));
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn ground(basis: pb::AudienceReason) -> &'static str {
     match basis {
         Reason::Unspecified => "",
         Reason::Author => "as its own",
-        Reason::Source => "as its source",
+        Reason::Source => "as the only source of the relay",
         Reason::Coordinator => "as the coordinator",
         Reason::CoordinatorMessage => "the coordinator's words",
         Reason::ClassDirect => "by consent for its class",
@@ -191,7 +191,22 @@ mod tests {
             }],
             next_page_token: String::new(),
         };
-        expect![].assert_eq(&text("89abcdef-0000", &receipts));
+        expect![[r#"
+            Message 89abcdef, posted 2025-12-01 00:00:00Z
+
+            WHO       RECEIVED              GROUND              ACKNOWLEDGED          SEES IT NOW  WHY
+            cert-se   2025-12-01 00:00:01Z  as the coordinator  2025-12-01 00:01:00Z  yes          the coordinator sees what is posted in the room
+            region-b  2025-12-01 00:00:02Z  by release          no                    no           it was withdrawn
+            vendor-x  no                                        no                    no           is no longer here
+
+            Asked to delete it:
+              2025-12-01 00:01:30Z  region-b: retained by law: Archives Act forged line
+
+            Relays made of it:
+              2025-12-01 00:00:30Z  relay 0123abcd to region-b
+
+            Received at the coordinator by:
+              2025-12-01 00:00:01Z  org/cert-se/user/anna"#]].assert_eq(&text("89abcdef-0000", &receipts));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) struct RecallAnswer {
     #[arg(long, value_name = "WHY")]
     cannot: Option<String>,
     /// With --deleted: in your own words
-    #[arg(long, requires = "deleted")]
+    #[arg(long, requires = "deleted", conflicts_with_all = ["retained_by_law", "shared_onward", "cannot"])]
     comment: Option<String>,
     #[command(flatten)]
     room: RoomArgument,

@@ -254,6 +254,17 @@ mod tests {
             }],
             next_page_token: String::new(),
         };
-        expect![].assert_eq(&as_seen(&seen));
+        expect![[r#"
+            region-b sees:
+
+            WHO                 ROLE                   NAME
+            pseudonym aaaaaaaa  affected organisation
+            region-b (itself)   affected organisation  Region B
+
+            POSTED                MESSAGE   AUTHOR              MATERIAL  TLP
+            2025-12-01 00:00:00Z  0123abcd  pseudonym aaaaaaaa  logs      TLP:AMBER
+
+            TLP:RED is left out, and texts are the same for everybody who sees them."#]]
+        .assert_eq(&as_seen(&seen));
     }
 }

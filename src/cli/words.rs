@@ -110,6 +110,7 @@ words! {
         RelayLooserTlp => "relay_looser_tlp",
         RelayTooFewSources => "relay_too_few_sources",
         RelayUnapproved => "relay_unapproved",
+        Source => "source",
     }
 }
 

@@ -256,7 +256,7 @@ impl Teller {
         }
         if is_caller(disclosed.receiver.as_ref()) {
             let (count, follow) = follow(disclosed.message_ids.len(), "message");
-            return format!("{count} of {source} disclosed to you under a legal duty, {follow}: {statute}").into();
+            return format!("{count} of {source} came to you under a legal duty, {follow}: {statute}").into();
         }
         let receiver = who(&disclosed.receiver);
         let told =
