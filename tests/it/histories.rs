@@ -655,7 +655,7 @@ impl Cast {
 }
 
 fn rng_is_odd(label: &str) -> bool {
-    id_of(label)[0] % 5 == 0
+    id_of(label)[0].is_multiple_of(5)
 }
 
 /// One of these; rather one of the newest.

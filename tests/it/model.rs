@@ -27,7 +27,6 @@ pub(crate) use judge::name_of;
 pub(crate) use mailbox::{Item, NaiveMailbox};
 pub(crate) use openings::Kind;
 use openings::Opening;
-pub(crate) use receipts::Receipt;
 
 /// An organisation's number, in the order of first admission: 0 is the coordinator.
 pub(crate) type No = usize;

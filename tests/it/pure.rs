@@ -25,6 +25,7 @@ pub(crate) struct PureRoom {
 
 /// What an actor finds at one index.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is shown")]
 pub(crate) enum Found {
     /// What was delivered.
     Shown(Shown),

@@ -156,7 +156,9 @@ pub(super) fn reason_text(word: AudienceReason) -> &'static str {
         AudienceReason::Forwarded => "the source lets the coordinator forward it to the police",
         AudienceReason::LegalDuty => "a legal duty",
         AudienceReason::CameLater => "it came, came back or could be told to be here after the message",
-        AudienceReason::NotSinceThen => "it is permitted now, but was not at every moment since the message or the one it stands for",
+        AudienceReason::NotSinceThen => {
+            "it is permitted now, but was not at every moment since the message or the one it stands for"
+        }
         AudienceReason::Withdrawn => "the message was withdrawn",
         AudienceReason::Retracted => "the message was retracted",
         AudienceReason::Superseded => "another message stands for it",

@@ -525,7 +525,6 @@ impl Model {
         v.object_if(to.iter().any(no), "NamedNo");
     }
 
-    #[expect(clippy::type_complexity, reason = "what was asked, in three parts")]
     fn judge_ask(
         &self,
         v: &mut Verdict,
