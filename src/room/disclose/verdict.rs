@@ -220,11 +220,8 @@ pub(super) fn of_message(
     if RoomState::is_coordinator(other) && !(is_red && fallen.is_some()) {
         return (true, AudienceReason::Coordinator);
     }
-    if let Some(relay) = posted.relay.as_deref()
-        && relay.only_source() == Some(other)
-        && relay.told.contains(other)
-        && state.participant(other).present_since.is_some_and(|since| since <= seq)
-    {
+    let told = || matches!(basis(state, other, None, seq, now), Some(Basis::Control));
+    if is_only_source(state, other, posted) && told() {
         return (true, AudienceReason::Source);
     }
     if state.by_rule(other, seq, posted, now) {
@@ -243,6 +240,13 @@ pub(super) fn of_message(
         return (true, of_ground(ground));
     }
     (false, why_not(state, other, seq, posted, fallen, now))
+}
+
+/// Whether `other` is the relay's only source. Of a TLP:RED parent that is not told: who asks may not be named in it.
+fn is_only_source(state: &RoomState, other: Slot, posted: &Posted) -> bool {
+    let red = |&parent: &Seq| state.posted(parent).is_some_and(|parent| parent.tlp == Tlp::Red);
+    let relay = posted.relay.as_deref();
+    relay.is_some_and(|relay| relay.only_source() == Some(other) && !relay.parents.iter().any(red))
 }
 
 fn by_rule(state: &RoomState, other: Slot, posted: &Posted) -> AudienceReason {
@@ -384,9 +388,7 @@ pub(super) fn of_delivery(state: &RoomState, other: Slot, posted: &Posted, by: O
     match by.and_then(|by| state.opened(by)) {
         Some(opened) => of_ground(opened.ground),
         None if RoomState::is_coordinator(other) => AudienceReason::Coordinator,
-        None if posted.relay.as_deref().is_some_and(|relay| relay.only_source() == Some(other)) => {
-            AudienceReason::Source
-        }
+        None if is_only_source(state, other, posted) => AudienceReason::Source,
         None => by_rule(state, other, posted),
     }
 }
