@@ -144,6 +144,10 @@ pub(super) fn answer(
             events.push(released(state, caller, release, &messages, to));
         }
         (Subject::Material(material), _) => {
+            // Also if nobody who was asked about is here any more.
+            if sharing == Sharing::Direct && state.is_hidden(me) {
+                return Err(Refusal::HiddenCannotShareDirectly);
+            }
             let change = change(state, me, &ask.to, *material, sharing);
             events.extend(super::give(state, caller, Some(me), Arc::new(change), now)?);
         }
