@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::Load;
 use crate::client::ClientError;
 use crate::identity::{IssueError, TlsFileError};
 
@@ -33,8 +34,8 @@ pub(crate) enum BenchError {
     #[error("the server that was started {0}")]
     Server(String),
     /// A load that needs a server of its own was asked for without one.
-    #[error("{0} needs a server of its own: add --self-contained")]
-    NeedsOwnServer(&'static str),
+    #[error("{0:?} needs a server of its own: add --self-contained")]
+    NeedsOwnServer(Load),
     /// What is left.
     #[error("{0}")]
     Other(String),

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tempfile::TempDir;
 
 use super::failure::BenchError;
@@ -83,7 +84,7 @@ impl Ground {
         self.authority.trust_domain().as_str()
     }
 
-    /// A context for organisation number `n` at an address. Its certificate is made when it is first asked for.
+    /// A context for a person of an organisation at an address. Its certificate is made when it is first asked for.
     pub(crate) fn context(&self, organisation: &str, address: &str) -> Result<Context, BenchError> {
         let folder = self.folder.path().join("actors").join(organisation);
         if !folder.join(CERTIFICATE_FILE).exists() {
@@ -167,63 +168,82 @@ pub(crate) struct Look {
     pub(crate) disk: Option<u64>,
 }
 
+/// One organisation's connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// Its number, from 1.
+    pub(crate) n: usize,
+    pub(crate) client: Client,
+}
+
+/// Calls that are made at once while a site is laid.
+const AT_ONCE: usize = 16;
+
 fn organisation(n: usize) -> String {
     format!("bench-{n:04}")
 }
 
 impl Site<'_> {
-    /// Connects organisation number `n`, from 1, and registers it if need be.
-    pub(crate) async fn member(&mut self, n: usize) -> Result<Client, BenchError> {
-        while self.registered < n {
-            let organisation_id = organisation(self.registered + 1);
-            let request = pb::RegisterOrganisationRequest {
-                display_name: organisation_id.clone(),
-                organisation_id,
-                ..Default::default()
-            };
-            match self.coordinator.register_organisation(request).await {
-                Ok(_) => {}
+    async fn register(&mut self, count: usize) -> Result<(), BenchError> {
+        let coordinator = &self.coordinator;
+        let register = |n| async move {
+            let organisation_id = organisation(n);
+            let display_name = organisation_id.clone();
+            let request = pb::RegisterOrganisationRequest { display_name, organisation_id, ..Default::default() };
+            match coordinator.register_organisation(request).await {
+                Ok(_) => Ok(()),
                 // By an earlier run.
-                Err(error) if error.is(ErrorReason::OrganisationExists) => {}
-                Err(source) => return Err(BenchError::client("registering an organisation")(source)),
+                Err(error) if error.is(ErrorReason::OrganisationExists) => Ok(()),
+                Err(source) => Err(BenchError::client("registering an organisation")(source)),
             }
-            self.registered += 1;
-        }
-        self.connect(n).await
+        };
+        stream::iter((self.registered + 1..=count).map(register)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        self.registered = self.registered.max(count);
+        Ok(())
+    }
+
+    /// With which organisation number `n` connects.
+    pub(crate) fn context(&self, n: usize) -> Result<Context, BenchError> {
+        self.ground.context(&organisation(n), &self.address)
     }
 
     /// One more connection of a registered organisation.
     pub(crate) async fn connect(&self, n: usize) -> Result<Client, BenchError> {
-        let context = self.ground.context(&organisation(n), &self.address)?;
+        let context = self.context(n)?;
         Client::connect(&context).await.map_err(BenchError::client(format!("connecting {}", organisation(n))))
     }
 
-    /// Connects organisations 1 to `count`, one connection each.
-    pub(crate) async fn members(&mut self, count: usize) -> Result<Vec<Client>, BenchError> {
-        let mut members = Vec::with_capacity(count);
-        for n in 1..=count {
-            members.push(self.member(n).await?);
-        }
-        Ok(members)
+    /// Connects organisations 1 to `count`, one connection each, and registers them if need be.
+    pub(crate) async fn members(&mut self, count: usize) -> Result<Vec<Member>, BenchError> {
+        self.register(count).await?;
+        let site = &*self;
+        let connect = |n| async move { Ok(Member { n, client: site.connect(n).await? }) };
+        stream::iter((1..=count).map(connect)).buffered(AT_ONCE).try_collect().await
     }
 
-    /// Opens a room; `members` are organisations 1, 2, 3 … All share everything directly, with who comes later, too.
-    pub(crate) async fn room(&self, members: &[Client]) -> Result<String, BenchError> {
+    /// Opens a room with these members. All share everything directly, with who comes later, too.
+    pub(crate) async fn room(&self, members: &[Member]) -> Result<String, BenchError> {
         let request = pb::OpenRoomRequest { title: "A room of the benchmark".into(), ..Default::default() };
         let opened = self.coordinator.open_room(request).await.map_err(BenchError::client("opening a room"))?;
-        for (n, member) in (1..).zip(members) {
-            let request = pb::InviteOrganisationRequest {
-                room_id: opened.room_id.clone(),
-                organisation_id: organisation(n),
-                role: pb::Role::AffectedOrganisation.into(),
-                ..Default::default()
-            };
-            let invited = self.coordinator.invite_organisation(request).await;
-            let invitation_id = invited.map_err(BenchError::client("inviting"))?.invitation_id;
-            let request =
-                pb::AcceptInvitationRequest { invitation_id, consent: Some(everything()), ..Default::default() };
-            member.accept_invitation(request).await.map_err(BenchError::client("joining"))?;
-        }
+        let room_id = &opened.room_id;
+        let join = |member: &Member| {
+            let (client, organisation_id) = (member.client.clone(), organisation(member.n));
+            async move {
+                let request = pb::InviteOrganisationRequest {
+                    room_id: room_id.clone(),
+                    organisation_id,
+                    role: pb::Role::AffectedOrganisation.into(),
+                    ..Default::default()
+                };
+                let invited = self.coordinator.invite_organisation(request).await;
+                let invitation_id = invited.map_err(BenchError::client("inviting"))?.invitation_id;
+                let request =
+                    pb::AcceptInvitationRequest { invitation_id, consent: Some(everything()), ..Default::default() };
+                client.accept_invitation(request).await.map_err(BenchError::client("joining"))
+            }
+        };
+        let joined: Vec<_> = members.iter().map(join).collect();
+        stream::iter(joined).buffer_unordered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await?;
         Ok(opened.room_id)
     }
 
@@ -258,7 +278,7 @@ impl Site<'_> {
 
     /// Stops the server of this site and starts it again on the same store. How long the start took.
     pub(crate) async fn restart(&mut self) -> Result<Duration, BenchError> {
-        let server = self.server.take().ok_or(BenchError::NeedsOwnServer("restart"))?;
+        let server = self.server.take().ok_or(BenchError::NeedsOwnServer(super::Load::Restart))?;
         let store = server.store().to_owned();
         server.stop().await?;
         let server = self.ground.serve(&store, self.caps)?;

@@ -16,6 +16,7 @@ pub(crate) mod measure;
 pub(crate) mod options;
 pub(crate) mod process;
 pub(crate) mod pump;
+pub(crate) mod readers;
 pub(crate) mod report;
 mod server;
 
@@ -48,16 +49,51 @@ pub(crate) enum Load {
     Post,
     /// One message at a time
     Serial,
+    /// Deliveries to the live readers of one room
+    Fanout,
+    /// Idle readers: memory of each
+    Subscribers,
+    /// One reader of a full room
+    Catchup,
+    /// A large room next to a small one
+    Large,
+    /// A stop and a start with a full store
+    Restart,
+    /// Decisions of who is shown what, without a server
+    Disclose,
+    /// A realistic incident
+    Mixed,
+    /// A reader who stops reading, and everybody else
+    Stalled,
 }
 
 impl Load {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 2] = [Self::Post, Self::Serial];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Post,
+        Self::Serial,
+        Self::Fanout,
+        Self::Catchup,
+        Self::Large,
+        Self::Subscribers,
+        Self::Stalled,
+        Self::Restart,
+        Self::Mixed,
+        Self::Disclose,
+    ];
 
-    /// Whether it can't be put on a server that runs elsewhere.
+    /// Whether it can't be put on a server that runs elsewhere: it needs other limits, or stops the server.
     pub(crate) fn needs_own_server(self) -> bool {
         match self {
-            Self::Post | Self::Serial => false,
+            Self::Restart | Self::Subscribers => true,
+            Self::Post
+            | Self::Serial
+            | Self::Fanout
+            | Self::Catchup
+            | Self::Large
+            | Self::Disclose
+            | Self::Mixed
+            | Self::Stalled => false,
         }
     }
 
@@ -65,6 +101,14 @@ impl Load {
         match self {
             Self::Post => loads::post::run(bench).await,
             Self::Serial => loads::serial::run(bench).await,
+            Self::Fanout => loads::fanout::run(bench).await,
+            Self::Subscribers => loads::subscribers::run(bench).await,
+            Self::Catchup => loads::catchup::run(bench).await,
+            Self::Large => loads::large::run(bench).await,
+            Self::Restart => loads::restart::run(bench).await,
+            Self::Disclose => loads::disclose::run(bench).await,
+            Self::Mixed => loads::mixed::run(bench).await,
+            Self::Stalled => loads::stalled::run(bench).await,
         }
     }
 }
@@ -90,6 +134,9 @@ impl<'a> Bench<'a> {
         mut each: impl FnMut(&Measured) -> Result<(), BenchError>,
     ) -> Result<Run, BenchError> {
         process::raise_file_limit();
+        if let Some(load) = loads.iter().find(|load| load.needs_own_server() && !self.ground.is_own()) {
+            return Err(BenchError::NeedsOwnServer(*load));
+        }
         let mut run = Run::begin(self);
         for load in loads {
             let measured = load.run(self).await?;

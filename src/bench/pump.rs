@@ -13,12 +13,16 @@ use super::failure::BenchError;
 use super::ground::{Look, Site};
 use super::measure::Latencies;
 use crate::client::{Client, pb};
+use crate::limits::TEXT_BYTES_MAX;
 
 /// Bytes of a text that say number and moment: two numbers of 16 hexadecimal digits.
 pub(crate) const HEADER_BYTES: usize = 32;
 
+/// Places in the pool of characters where a text may begin.
+const POOL_OFFSETS: usize = 64 * 1024;
+
 /// Texts that no disk, no database and no network can make smaller.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Texts {
     pool: Arc<str>,
     size: usize,
@@ -28,7 +32,6 @@ pub(crate) struct Texts {
 impl Texts {
     /// Of so many bytes, the header included.
     pub(crate) fn new(size: usize) -> Self {
-        let size = size.max(HEADER_BYTES);
         let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut next = || {
             state ^= state << 13;
@@ -37,15 +40,26 @@ impl Texts {
             // Printable ASCII without the quotes and the backslash.
             char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 58) as usize])
         };
-        Self { pool: (0..size + 65_536).map(|_| next()).collect::<String>().into(), size, epoch: Instant::now() }
+        let pool = (0..TEXT_BYTES_MAX + POOL_OFFSETS).map(|_| next()).collect::<String>().into();
+        Self { pool, size: size.clamp(HEADER_BYTES, TEXT_BYTES_MAX), epoch: Instant::now() }
+    }
+
+    /// The same clock, with texts of another size.
+    pub(crate) fn sized(&self, size: usize) -> Self {
+        Self { size: size.clamp(HEADER_BYTES, TEXT_BYTES_MAX), ..self.clone() }
+    }
+
+    /// Nanoseconds of this clock.
+    pub(crate) fn ns(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Number so and so, made now.
     pub(crate) fn text(&self, number: u64) -> String {
-        let made_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(0);
+        let made_ns = self.ns(Instant::now());
         let mut text = String::with_capacity(self.size);
         text.push_str(&format!("{number:016x}{made_ns:016x}"));
-        let from = (number.wrapping_mul(7919) % 65_536) as usize;
+        let from = usize::try_from(number.wrapping_mul(7919)).unwrap_or(0) % POOL_OFFSETS;
         text.push_str(&self.pool[from..from + self.size - HEADER_BYTES]);
         text
     }
@@ -67,14 +81,27 @@ impl Texts {
     }
 }
 
+/// The time that counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) begin: Instant,
+    pub(crate) end: Instant,
+}
+
+impl Span {
+    /// Begins when the warm-up is over.
+    pub(crate) fn after(warm_up: Duration, time: Duration) -> Self {
+        let begin = Instant::now() + warm_up;
+        Self { begin, end: begin + time }
+    }
+}
+
 /// How to post.
 #[derive(Clone)]
 pub(crate) struct Pump {
     pub(crate) texts: Texts,
     /// Messages under way on each connection.
     pub(crate) window: usize,
-    pub(crate) warm_up: Duration,
-    pub(crate) time: Duration,
 }
 
 /// What came of it.
@@ -83,6 +110,8 @@ pub(crate) struct Pumped {
     pub(crate) latencies: Latencies,
     /// Acknowledged in the time that counts.
     pub(crate) posted: u64,
+    /// Acknowledged until the end of that time, the warm-up included.
+    pub(crate) answered: u64,
     pub(crate) before: Look,
     pub(crate) after: Look,
 }
@@ -106,8 +135,7 @@ impl Pumped {
 
 /// What all posters of a pump share.
 struct Gauge {
-    begin: Instant,
-    end: Instant,
+    span: Span,
     answered: AtomicU64,
     counted: AtomicU64,
 }
@@ -118,32 +146,27 @@ impl Pump {
         &self,
         site: &Site<'_>,
         posters: Vec<(Client, String)>,
+        span: Span,
         progress: &Progress,
         what: &str,
     ) -> Result<Pumped, BenchError> {
-        let now = Instant::now();
-        let gauge = Arc::new(Gauge {
-            begin: now + self.warm_up,
-            end: now + self.warm_up + self.time,
-            answered: AtomicU64::new(0),
-            counted: AtomicU64::new(0),
-        });
+        let gauge = Arc::new(Gauge { span, answered: AtomicU64::new(0), counted: AtomicU64::new(0) });
         let tasks: Vec<_> = (0..)
             .zip(posters)
             .map(|(lane, (client, room))| tokio::spawn(self.clone().post(client, room, lane, gauge.clone())))
             .collect();
         let watch = |until: Instant| watch(until, &gauge.answered, progress, what);
-        watch(gauge.begin).await;
+        watch(span.begin).await;
         let before = site.look();
         let counted_before = gauge.counted.load(Ordering::Relaxed);
-        watch(gauge.end).await;
-        let after = site.look();
+        watch(span.end).await;
+        let (after, answered) = (site.look(), gauge.answered.load(Ordering::Relaxed));
         let posted = gauge.counted.load(Ordering::Relaxed) - counted_before;
         let mut latencies = Latencies::new();
         for task in tasks {
             latencies.merge(&task.await??);
         }
-        Ok(Pumped { latencies, posted, before, after })
+        Ok(Pumped { latencies, posted, answered, before, after })
     }
 
     /// Posts so many messages with each of these clients, as fast as they go. How long it took.
@@ -205,7 +228,7 @@ impl Pump {
         let mut refused = None;
         let drafts = (0_u64..).map_while(|n| {
             let now = Instant::now();
-            if now >= gauge.end {
+            if now >= gauge.span.end {
                 return None;
             }
             made.lock().unwrap_or_else(PoisonError::into_inner).push(now);
@@ -216,7 +239,7 @@ impl Pump {
             let made = made.lock().unwrap_or_else(PoisonError::into_inner).get(posted.position).copied();
             gauge.answered.fetch_add(1, Ordering::Relaxed);
             match (posted.result, made) {
-                (Ok(_), Some(made)) if (gauge.begin..gauge.end).contains(&now) => {
+                (Ok(_), Some(made)) if (gauge.span.begin..gauge.span.end).contains(&now) => {
                     gauge.counted.fetch_add(1, Ordering::Relaxed);
                     latencies.record(now - made);
                 }

@@ -1,7 +1,15 @@
 //! The loads, one file each. What they have in common is here: what the server used meanwhile, as figures.
 
+pub(crate) mod catchup;
+pub(crate) mod disclose;
+pub(crate) mod fanout;
+pub(crate) mod large;
+pub(crate) mod mixed;
 pub(crate) mod post;
+pub(crate) mod restart;
 pub(crate) mod serial;
+pub(crate) mod stalled;
+pub(crate) mod subscribers;
 
 use super::ground::{Look, Site};
 use super::measure::{Better, Measured};

@@ -5,7 +5,7 @@ use crate::bench::failure::BenchError;
 use crate::bench::ground::Caps;
 use crate::bench::loads::costs;
 use crate::bench::measure::{Better, Measured, number};
-use crate::bench::pump::{Pump, Texts};
+use crate::bench::pump::{Pump, Span, Texts};
 
 /// Of sled alone at the same batch.
 const RATIO_MIN: f64 = 0.8;
@@ -33,9 +33,10 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
     for _ in 0..rooms {
         ids.push(site.room(&members).await?);
     }
-    let posters = members.into_iter().zip(ids.iter().cycle().cloned()).collect();
-    let pump = Pump { texts: Texts::new(size), window, warm_up: options.warm_up(), time: options.time() };
-    let pumped = pump.run(&site, posters, bench.progress, "post").await?;
+    let posters = members.into_iter().zip(ids.iter().cycle()).map(|(member, room)| (member.client, room.clone()));
+    let pump = Pump { texts: Texts::new(size), window };
+    let span = Span::after(options.warm_up(), options.time());
+    let pumped = pump.run(&site, posters.collect(), span, bench.progress, "post").await?;
     costs(&mut measured, &site, (&pumped.before, &pumped.after), pumped.posted, size);
     let batch = pumped.batch();
     site.close().await?;

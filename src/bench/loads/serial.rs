@@ -9,7 +9,7 @@ use crate::bench::failure::BenchError;
 use crate::bench::ground::Caps;
 use crate::bench::loads::costs;
 use crate::bench::measure::{Better, Latencies, Measured, micros, number};
-use crate::bench::pump::{Pump, Texts};
+use crate::bench::pump::{Pump, Span, Texts};
 use crate::client::pb;
 
 /// Of the commit of one value in sled alone.
@@ -25,7 +25,8 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
     bench.progress.say("serial: opening a room");
     let members = site.members(1).await?;
     let room_id = site.room(&members).await?;
-    let client = members.into_iter().next().ok_or_else(|| BenchError::Other("nobody posts".into()))?;
+    let client = members.first().map(|member| member.client.clone());
+    let client = client.ok_or_else(|| BenchError::Other("nobody posts".into()))?;
     let texts = Texts::new(size);
 
     let mut calls = Latencies::new();
@@ -50,8 +51,9 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
     if let Some(before) = before {
         costs(&mut measured, &site, (&before, &site.look()), calls.count(), size);
     }
-    let pump = Pump { texts, window: 1, warm_up: options.warm_up(), time };
-    let streamed = pump.run(&site, vec![(client, room_id)], bench.progress, "serial, as a stream").await?;
+    drop(members);
+    let (pump, span) = (Pump { texts, window: 1 }, Span::after(options.warm_up(), time));
+    let streamed = pump.run(&site, vec![(client, room_id)], span, bench.progress, "serial, as a stream").await?;
     site.close().await?;
 
     let call = measured.latency("PostMessage", &calls);
