@@ -161,6 +161,7 @@ impl Measured {
 /// 1,234,567, or with as many decimals as a small number needs.
 pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
+        whole if whole.fract() == 0.0 => 0,
         small if small < 0.1 && small > 0.0 => 4,
         small if small < 10.0 => 2,
         small if small < 100.0 => 1,
@@ -220,7 +221,8 @@ mod tests {
     #[test]
     fn numbers_are_grouped_and_small_ones_keep_their_digits() {
         for (value, text) in [
-            (0.0, "0.00"),
+            (0.0, "0"),
+            (10.0, "10"),
             (1234567.8, "1,234,568"),
             (0.0123, "0.0123"),
             (57.25, "57.2"),
@@ -230,7 +232,7 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!((micros(441.0).as_str(), micros(7100.0).as_str()), ("441 µs", "7.10 ms"));
-        assert_eq!((bytes(100.0).as_str(), bytes(48.0 * 1024.0).as_str()), ("100 bytes", "48.0 KiB"));
+        assert_eq!((bytes(100.0).as_str(), bytes(48.0 * 1024.0).as_str()), ("100 bytes", "48 KiB"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod server;
 
 use std::sync::{Mutex, PoisonError};
 
-use ceilings::{Ceiling, disk, grpc::Bare, sled::sled_alone};
+use ceilings::{Ceiling, alone::sled_alone, disk, grpc::Bare};
 use failure::BenchError;
 use ground::Ground;
 use measure::Measured;

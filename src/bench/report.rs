@@ -72,10 +72,13 @@ pub(crate) fn lines(measured: &Measured) -> Vec<String> {
     lines
 }
 
-/// Each target once more, together, and on what all was measured.
+/// Each target once more, together, and on what all was measured; nothing for a run without any.
 pub(crate) fn summary(run: &Run) -> Vec<String> {
     let targets: Vec<_> =
         run.loads.iter().flat_map(|load| load.targets.iter().map(move |target| (load, target))).collect();
+    if targets.is_empty() {
+        return vec![format!("Measured on {}.", run.machine)];
+    }
     let met = targets.iter().filter(|(_, target)| target.met).count();
     let mut lines = vec![format!("{met} of {} targets met on {}:", targets.len(), run.machine)];
     lines.extend(targets.iter().map(|(load, target)| {

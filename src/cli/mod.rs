@@ -295,6 +295,7 @@ mod tests {
             "inspect entries --store .dev/store --room 1234",
             "bench --self-contained --quick",
             "bench --self-contained post serial --connections 8 --window 64 --size 1_024 --rooms 1 --seconds 5",
+            "bench --self-contained fanout catchup large subscribers stalled restart mixed disclose --quick",
             "bench --authority certs/dev/ca --context cert-se --server-pid 7 --server-store .dev/store post",
             "completions bash",
             "-vv --context region-a tail",

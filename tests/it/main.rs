@@ -1,5 +1,6 @@
 //! Everything that needs more than one module: real sockets, real certificates, real stores.
 
+mod bench;
 mod client;
 mod disclosure;
 mod edge;

@@ -1,11 +1,11 @@
 //! What can this machine do at best? Measured in the same run, so that results are ratios that another machine can be held to.
 //!
-//! In reading order: `disk` (append and sync a file), `sled` (the database alone, with both barriers), `grpc` (the same client, TLS
+//! In reading order: `disk` (append and sync a file), `alone` (sled alone, with both barriers), `grpc` (the same client, TLS
 //! and messages, with nothing behind the server).
 
+pub(crate) mod alone;
 pub(crate) mod disk;
 pub(crate) mod grpc;
-pub(crate) mod sled;
 
 use serde::{Deserialize, Serialize};
 

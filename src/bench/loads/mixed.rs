@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::Bench;
@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
         tokio::spawn(poster.post(lane, pace, answered.clone()))
     };
     let posting: Vec<_> = members.iter().map(post).collect();
-    let change = |member: &Member| tokio::spawn(change(member.client.clone(), room.clone(), span));
+    let change = |member: &Member| tokio::spawn(change(member.clone(), room.clone(), span));
     let changing: Vec<_> = members.iter().map(change).collect();
     watch(span.begin, &answered, bench.progress, "mixed").await;
     let (before, begun_at) = (site.look(), answered.load(Ordering::Relaxed));
@@ -133,7 +133,10 @@ impl Poster {
     async fn post(self, lane: u64, pace: usize, answered: Arc<AtomicU64>) -> Result<(Latencies, u64), BenchError> {
         let (long, file) = (self.texts.sized(LONG_BYTES), self.texts.sized(FILE_BYTES));
         let short = self.texts.sized(SHORT_BYTES);
-        let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / pace as f64));
+        let every = Duration::from_secs_f64(1.0 / pace as f64);
+        // People do not type in step.
+        let offset = every.mul_f64((lane >> 40) as f64 / ORGANISATIONS as f64);
+        let mut ticks = interval_at(tokio::time::Instant::now() + offset, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut latencies, mut bytes) = (Latencies::new(), 0);
         for n in 0.. {
@@ -163,8 +166,10 @@ impl Poster {
 }
 
 /// Takes the consent for logs back and gives it again.
-async fn change(client: Client, room_id: String, span: Span) -> Result<Latencies, BenchError> {
-    let mut ticks = tokio::time::interval(CONSENT_EVERY);
+async fn change(member: Member, room_id: String, span: Span) -> Result<Latencies, BenchError> {
+    let client = member.client;
+    let offset = CONSENT_EVERY.mul_f64(member.n as f64 / ORGANISATIONS as f64);
+    let mut ticks = interval_at(tokio::time::Instant::now() + offset, CONSENT_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut latencies = Latencies::new();
     for n in 0_u64.. {
