@@ -10,8 +10,9 @@ use super::{Disclosed, Reader, ShownParticipant, show_at};
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, MessageId, Seq, Timestamp};
 use crate::room::mailbox::{Given, Mailboxes};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::refusal::Refusal;
-use crate::room::state::{OpenedBy, RoomState};
+use crate::room::state::{OpenedBy, Relay, RoomState};
 use crate::room::words::{RecallAnswer, Tlp};
 
 /// On what ground something was delivered: the reason that held then.
@@ -74,12 +75,17 @@ pub fn receipts(
         let ground = given.by.and_then(|by| state.opened(by)).map(|opened| opened.ground);
         let unknown = matches!(ground, Some(OpenedBy::LegalDuty { .. }))
             && given.by.is_some_and(|by| state.matters.is_suppressed(by));
-        coordinator || !unknown
+        coordinator || !unknown || is_on(Mutant::ReceiptsTellSuppressed)
     };
     let mut list = Vec::new();
     for (slot, participant) in state.participants().filter(|&(slot, _)| slot != posted.source) {
         let given = mailboxes.given_to(&participant.organisation, seq);
-        let first = given.iter().filter(|given| counts(given)).min_by_key(|given| given.at);
+        // A source that is told of a relay is not shown it.
+        let told_only = |relay: &Relay| !relay.allowed.contains(slot) && relay.only_source() != Some(slot);
+        let is_told = |given: &Given| given.by.is_none() && posted.relay.as_deref().is_some_and(told_only);
+        let is_coordinator = RoomState::is_coordinator(slot);
+        let shown = given.iter().filter(|given| counts(given) && (is_coordinator || !is_told(given)));
+        let first = shown.min_by_key(|given| given.at);
         let can_see = state.can_see(reader.slot, slot);
         // Who has gone is listed if it has the message, and could be told to be here.
         let could_see = coordinator || participant.visible_since.is_some();
