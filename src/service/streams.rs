@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_certificate_has_so_many_streams_and_gets_their_places_back() {
-        let streams = Streams::new(StreamLimits { certificate: 2, coordinator_certificate: 3, ..StreamLimits::default() });
+        let streams =
+            Streams::new(StreamLimits { certificate: 2, coordinator_certificate: 3, ..StreamLimits::default() });
         let open = |certificate: u8, coordinator| streams.open([certificate; 32], coordinator).ok();
         let first = open(1, false).expect("has a place");
         let second = open(1, false).expect("has a place");

@@ -188,6 +188,11 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// The headers and the status alone.
+    pub(crate) fn without_answers(&self) -> Self {
+        Self { headers: self.headers.clone(), answers: Vec::new(), status: self.status.clone() }
+    }
+
     /// All of it, to be compared; the answers in their order, each with its size.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut all = format!("{:?}\n", self.headers).into_bytes();
