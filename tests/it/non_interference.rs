@@ -25,6 +25,8 @@ use crate::histories::{
 use crate::pure::PureRoom;
 
 const STEPS: usize = 70;
+/// Later than every history: the last moment that the wire can tell.
+const NEVER: Timestamp = Timestamp(253_402_300_799_000_000);
 
 /// One step of the first history: what came of it, and what the reader observed afterwards.
 struct Done {
@@ -243,7 +245,7 @@ impl Watch {
         let other = Name::Participant(participant(&self.cast.others[step % self.cast.others.len()]));
         let named = Name::Organisation(stranger.clone());
         let (id, text_digest) = (message(&at), digest_of("guess"));
-        let later = Timestamp(i64::MAX);
+        let later = NEVER;
         let scope = Scope::Message(id);
         vec![
             Command::Retract { message: id, reason: "r".into() },
@@ -522,7 +524,7 @@ impl Watch {
                 }
                 let messages = vec![rng.pick_any(&room.posted())?.1];
                 let (disclosure, to) = (disclosure(label), to_third[0].clone());
-                let suppress_until = Some(Timestamp(i64::MAX));
+                let suppress_until = Some(NEVER);
                 let statute = "hidden".into();
                 (anna, Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until })
             }

@@ -136,6 +136,7 @@ impl World {
             let config = config.clone();
             async move {
                 let tcp = TcpStream::connect(address).await?;
+                tcp.set_nodelay(true)?;
                 let name = ServerName::from(address.ip());
                 TlsConnector::from(config).connect(name, tcp).await.map(TokioIo::new)
             }
