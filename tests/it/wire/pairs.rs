@@ -16,14 +16,15 @@ use bytes::Bytes;
 use prost::Message as _;
 use samverkan::api::{self as pb, subscribe_response::Content};
 use samverkan::engine::Ids;
-use samverkan::room::event::{Command, Event};
+use samverkan::room::event::Command;
 use samverkan::room::ids::{Actor, OrganisationId, Timestamp};
 use samverkan::service::StreamLimits;
 use tonic::Code;
 use uuid::Uuid;
 
 use self::script::{Script, differing};
-use self::sweep::{Probe, Things};
+use self::sweep::Probe;
+use self::things::Things;
 use crate::disclosure::from_env;
 use crate::histories::{Rng, id_of, user};
 use crate::non_interference::Watch;
@@ -34,11 +35,12 @@ mod acts;
 mod elsewhere;
 mod script;
 mod sweep;
+mod things;
 
 /// Acts of the history that both have.
-const STEPS: usize = 40;
+const STEPS: usize = 50;
 /// Acts between two looks at everything that can be read.
-const LOOK_EVERY: usize = 13;
+const LOOK_EVERY: usize = 12;
 /// Short, so that a stream can be read up to one.
 const HEARTBEAT: Duration = Duration::from_millis(60);
 
@@ -280,12 +282,10 @@ impl Pair {
         }
     }
 
-    /// Everything of these, as each actor of the reader.
-    async fn sweep(&mut self, probes: &[Probe], label: &str, counts: &mut Counts) -> Result<(), String> {
-        for (n, who) in self.watch.actors.clone().iter().enumerate() {
-            for (at, probe) in probes.iter().enumerate() {
-                self.both(who, probe, &format!("{label}/{n}/{at}"), counts).await?;
-            }
+    /// Everything of these, as this actor.
+    async fn sweep(&mut self, who: &Actor, probes: &[Probe], label: &str, counts: &mut Counts) -> Result<(), String> {
+        for (at, probe) in probes.iter().enumerate() {
+            self.both(who, probe, &format!("{label}/{at}"), counts).await?;
         }
         Ok(())
     }
@@ -380,70 +380,6 @@ impl Pair {
         Ok(first?.1 == second?.1)
     }
 
-    fn things(&mut self, label: &str) -> Things {
-        let [first, second] = &self.sides;
-        let (cores, rng) = ([&first.core, &second.core], &mut self.rng);
-        let mut pick = |of: &dyn Fn(&Event) -> Option<String>| {
-            let [common, all] = cores.map(|core| core.find(of));
-            let hidden: Vec<_> = all.into_iter().filter(|id| !common.contains(id)).collect();
-            let mut some: Vec<_> = (0..2).filter_map(|_| rng.pick_any(&common)).collect();
-            some.extend((0..2).filter_map(|_| rng.pick_any(&hidden)));
-            some.push(request_id("unknown"));
-            some
-        };
-        let reader = &self.watch.reader;
-        let mut messages = pick(&|event| match event {
-            Event::MessagePosted { organisation, message } if organisation == reader => Some(message.id.to_string()),
-            _ => None,
-        });
-        messages.extend(pick(&|event| match event {
-            Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => {
-                Some(message.id.to_string())
-            }
-            _ => None,
-        }));
-        messages.push(elsewhere::message_elsewhere());
-        let releases = pick(&|event| match event {
-            Event::MessagesReleased { release, .. } => Some(release.to_string()),
-            _ => None,
-        });
-        let asks = pick(&|event| match event {
-            Event::ConsentAsked { ask, .. } => Some(ask.to_string()),
-            _ => None,
-        });
-        let recalls = pick(&|event| match event {
-            Event::ConsentWithdrawn { recall, .. } => recall.map(|recall| recall.id.to_string()),
-            _ => None,
-        });
-        let introductions = pick(&|event| match event {
-            Event::IntroductionProposed { sides } => Some(sides[0].id.to_string()),
-            _ => None,
-        });
-        let disclosures = pick(&|event| match event {
-            Event::LegalDisclosureProposed { disclosure, .. } => Some(disclosure.to_string()),
-            _ => None,
-        });
-        let mut invitations = pick(&|event| match event {
-            Event::OrganisationInvited { invitation, .. } => Some(invitation.to_string()),
-            _ => None,
-        });
-        invitations.push(elsewhere::open_invitation());
-        let later = first.world.now() / 1_000_000 + 3600;
-        Things {
-            rooms: elsewhere::rooms(main_room()),
-            names: elsewhere::names(&self.watch, rng),
-            messages,
-            releases,
-            asks,
-            recalls,
-            introductions,
-            disclosures,
-            invitations,
-            later: Some(prost_types::Timestamp { seconds: later, nanos: 0 }),
-            label: label.to_owned(),
-        }
-    }
-
     async fn run(&mut self, counts: &mut Counts) -> Result<(), String> {
         let script = Script::draw(&self.watch, &mut self.rng, self.sides[0].world.now());
         elsewhere::prepare(&mut self.sides, &self.watch).await;
@@ -466,8 +402,8 @@ impl Pair {
             }
             if i % LOOK_EVERY == LOOK_EVERY - 1 {
                 self.follow(&format!("{i}"), counts).await?;
-                let things = self.things(&i.to_string());
-                self.sweep(&sweep::reads(&things), &format!("look {i}"), counts).await?;
+                let (things, who) = (self.things(&i.to_string()), self.rng.pick(&self.watch.actors));
+                self.sweep(&who, &sweep::reads(&things, self.rng.clone()), &format!("look {i}"), counts).await?;
             }
         }
         self.end(counts).await
@@ -487,9 +423,18 @@ impl Pair {
         let standing = script::standing(&self.sides[0].core, &self.watch.reader);
         *counts.standing.entry(standing.to_owned()).or_default() += 1;
         self.follow("last", counts).await?;
-        let things = self.things("last");
-        self.sweep(&sweep::everything(&things, self.rng.clone()), "everything", counts).await?;
-        self.sweep(&sweep::reads(&things), "afterwards", counts).await
+        for (n, who) in self.watch.actors.clone().iter().enumerate() {
+            let things = self.things(&format!("last/{n}"));
+            let all = sweep::everything(&things, self.rng.clone());
+            self.sweep(who, &all, &format!("everything/{n}"), counts).await?;
+            self.sweep(who, &sweep::reads(&things, self.rng.clone()), &format!("afterwards/{n}"), counts).await?;
+        }
+        Ok(())
+    }
+
+    fn things(&mut self, label: &str) -> Things {
+        let [first, second] = &self.sides;
+        Things::draw(&self.watch, [&first.core, &second.core], &mut self.rng, label, first.world.now())
     }
 
     async fn stop(mut self) {

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use samverkan::room::consent::Name;
+use samverkan::room::consent::{ConsentChange, Name};
 use samverkan::room::event::{Command, Draft, IntakeReport};
 use samverkan::room::ids::{Actor, OrganisationId, Timestamp};
-use samverkan::room::words::Role;
+use samverkan::room::words::{Answer, Attribution, Audience, Material, Role, Sharing};
 
 use super::STEPS;
 use crate::histories::{Rng, Step, invitation, participant, user};
@@ -25,7 +25,17 @@ impl Script {
         let mut core = PureRoom::new(Timestamp(now));
         let mut script = Self { steps: Vec::new(), seen: String::new() };
         for i in 0..STEPS {
-            let mut step = if i == 0 { watch.cast.open(rng) } else { watch.cast.step(rng, &core, &i.to_string()) };
+            let mut step = match i {
+                0 => watch.cast.open(rng),
+                SHOWS_ITSELF if rng.chance(75) => shows_itself(watch, rng),
+                _ => watch.cast.step(rng, &core, &i.to_string()),
+            };
+            // What the reader itself does is a third of it.
+            let mut more = if i > SHOWS_ITSELF && rng.chance(30) { 8 } else { 0 };
+            while more > 0 && step.caller.organisation != watch.reader {
+                step = watch.cast.step(rng, &core, &i.to_string());
+                more -= 1;
+            }
             if let Command::OpenRoom(open) = &mut step.command
                 && let Some(opening) = &mut open.report
             {
@@ -66,6 +76,20 @@ impl Script {
         let draft = Draft { text, occurred_at: Some(Timestamp(5)), ..(**draft).clone() };
         Some(Command::Post { message: *message, draft: Arc::new(draft) })
     }
+}
+
+/// The step at which most readers can be told to be there, and share.
+const SHOWS_ITSELF: usize = 15;
+
+fn shows_itself(watch: &Watch, rng: &mut Rng) -> Step {
+    let change = ConsentChange {
+        cells: vec![(Material::Logs, Audience::OtherAffectedOrganisations, Sharing::Direct)],
+        newcomers: vec![(Audience::OtherAffectedOrganisations, Answer::Yes)],
+        attribution: Some(rng.pick(&[Attribution::Pseudonym, Attribution::Named])),
+        ..ConsentChange::default()
+    };
+    let command = Command::GiveConsent { change: Arc::new(change), expected_version: None };
+    Step { after: 0, caller: user(&watch.reader, "eva"), command }
 }
 
 fn mentions(command: &Command, id: &str) -> bool {

@@ -10,28 +10,9 @@ use samverkan::api as pb;
 use tonic_health::pb as health;
 use tonic_reflection::pb::v1 as reflection;
 
-use crate::histories::{Rng, id_of};
+use super::things::Things;
+use crate::histories::{Rng, digest_of, id_of};
 use crate::world::logs;
-
-/// What there is to ask about, the same for both of a pair. The first of each kind is the likeliest to be granted.
-pub(super) struct Things {
-    /// The room of the pair, one that the reader left, one to which it is only invited, one of others, one that is only in the second
-    /// history, one that never was.
-    pub(super) rooms: Vec<String>,
-    /// Organisation ids and participant ids.
-    pub(super) names: Vec<String>,
-    pub(super) messages: Vec<String>,
-    pub(super) releases: Vec<String>,
-    pub(super) asks: Vec<String>,
-    pub(super) recalls: Vec<String>,
-    pub(super) introductions: Vec<String>,
-    pub(super) disclosures: Vec<String>,
-    pub(super) invitations: Vec<String>,
-    /// A moment to come.
-    pub(super) later: Option<prost_types::Timestamp>,
-    /// What the request ids are made of.
-    pub(super) label: String,
-}
 
 /// The request for the page after this answer, if there is one.
 type Next = Box<dyn Fn(&Bytes) -> Option<Bytes> + Send + Sync>;
@@ -65,8 +46,8 @@ pub(super) fn served() -> BTreeSet<String> {
 }
 
 /// What changes nothing, and can be asked at any time.
-pub(super) fn reads(things: &Things) -> Vec<Probe> {
-    let mut all = Asking { things, rng: Rng(1), made: Vec::new() };
+pub(super) fn reads(things: &Things, rng: Rng) -> Vec<Probe> {
+    let mut all = Asking { things, rng, made: Vec::new() };
     all.reads();
     all.made
 }
@@ -79,6 +60,7 @@ pub(super) fn everything(things: &Things, rng: Rng) -> Vec<Probe> {
     all.consent();
     all.coordination();
     all.standard();
+    all.taking_back();
     all.rooms();
     all.made
 }
@@ -167,9 +149,10 @@ impl Asking<'_> {
 
     fn reads(&mut self) {
         let Things { rooms, names, messages, .. } = self.things;
-        for room_id in rooms.clone() {
+        for (n, room_id) in rooms.iter().cloned().enumerate() {
             self.ask("RoomService/GetRoom", &pb::GetRoomRequest { room_id: room_id.clone() });
-            for (after_index, page_size) in [(0, 0), (0, 3), (2, 1000), (1 << 40, 1)] {
+            let pages = [(0, 0), (0, 3), (2, 1000), (1 << 40, 1)];
+            for &(after_index, page_size) in if n == 0 { &pages[..] } else { &pages[..1] } {
                 let request = pb::ListMessagesRequest { room_id: room_id.clone(), after_index, page_size };
                 self.ask("MessageService/ListMessages", &request);
             }
@@ -200,6 +183,9 @@ impl Asking<'_> {
             self.ask("MessageService/ExplainAudience", &request);
         }
         for draft in self.drafts() {
+            if self.rng.chance(60) {
+                continue;
+            }
             let request = pb::PreviewAudienceRequest { room_id: rooms[0].clone(), draft: Some(draft) };
             self.ask("ConsentService/PreviewAudience", &request);
         }
@@ -236,9 +222,6 @@ impl Asking<'_> {
             let (request_id, room, message) = (self.id(), room_id.clone(), message_id.clone());
             let request = pb::AcknowledgeMessageRequest { request_id, room_id: room, message_id: message };
             self.ask("MessageService/AcknowledgeMessage", &request);
-            let (request_id, reason) = (self.id(), "a probe".to_owned());
-            let request = pb::RetractMessageRequest { request_id, room_id, message_id, reason };
-            self.ask("MessageService/RetractMessage", &request);
         }
         for draft in self.drafts() {
             let (request_id, room_id) = (self.id(), rooms[0].clone());
@@ -294,7 +277,7 @@ impl Asking<'_> {
             self.ask("ConsentService/AskForConsent", &request);
         }
         for (room_id, message_id) in self.cases(messages) {
-            for recipient in [self.other(), self.other()] {
+            for recipient in [names[0].clone(), names[1].clone(), self.other()] {
                 let request = pb::ReleaseMessagesRequest {
                     request_id: self.id(),
                     room_id: room_id.clone(),
@@ -303,10 +286,6 @@ impl Asking<'_> {
                 };
                 self.ask("ConsentService/ReleaseMessages", &request);
             }
-            let (request_id, scope) = (self.id(), pb::withdraw_consent_request::Scope::MessageId(message_id));
-            let scope = Some(scope);
-            let request = pb::WithdrawConsentRequest { request_id, room_id, scope, recall_answer_by_time: *later };
-            self.ask("ConsentService/WithdrawConsent", &request);
         }
         for (room_id, release_id) in self.cases(releases) {
             let request = pb::RevokeReleaseRequest { request_id: self.id(), room_id, release_id };
@@ -332,23 +311,12 @@ impl Asking<'_> {
     }
 
     fn coordination(&mut self) {
-        let Things { rooms, names, messages, introductions, disclosures, .. } = self.things;
+        let Things { rooms, names, messages, relays, texts, introductions, disclosures, .. } = self.things;
         let reason = || "a probe".to_owned();
         for (room_id, message_id) in self.cases(messages) {
             let (request_id, draft) = (self.id(), Some(self.relay_draft(message_id.clone())));
             let request = pb::PublishRelayRequest { request_id, room_id: room_id.clone(), draft };
             self.ask("RelayService/PublishRelay", &request);
-            let request = pb::ApproveRelayRequest {
-                request_id: self.id(),
-                room_id: room_id.clone(),
-                message_id: message_id.clone(),
-                text_sha256: vec![7; 32].into(),
-                recipients: Vec::new(),
-            };
-            self.ask("RelayService/ApproveRelay", &request);
-            let (request_id, room, message) = (self.id(), room_id.clone(), message_id.clone());
-            let request = pb::RejectRelayRequest { request_id, room_id: room, message_id: message, reason: reason() };
-            self.ask("RelayService/RejectRelay", &request);
             let request = pb::ForwardMessagesRequest {
                 request_id: self.id(),
                 room_id: room_id.clone(),
@@ -366,6 +334,19 @@ impl Asking<'_> {
                 suppress_until_time: None,
             };
             self.ask("CoordinationService/ProposeLegalDisclosure", &request);
+        }
+        for (room_id, message_id) in self.cases(relays) {
+            let digest = texts.get(&message_id).map_or([7; 32], |text| digest_of(text));
+            let request = pb::ApproveRelayRequest {
+                request_id: self.id(),
+                room_id: room_id.clone(),
+                message_id: message_id.clone(),
+                text_sha256: Bytes::copy_from_slice(&digest),
+                recipients: Vec::new(),
+            };
+            self.ask("RelayService/ApproveRelay", &request);
+            let request = pb::RejectRelayRequest { request_id: self.id(), room_id, message_id, reason: reason() };
+            self.ask("RelayService/RejectRelay", &request);
         }
         for (room_id, disclosure_id) in self.cases(disclosures) {
             let request = pb::ConfirmLegalDisclosureRequest { request_id: self.id(), room_id, disclosure_id };
@@ -397,6 +378,27 @@ impl Asking<'_> {
             let request_id = self.id();
             let request = pb::SuspendOrganisationRequest { request_id, organisation_id, reason: reason() };
             self.ask("OrganisationService/SuspendOrganisation", &request);
+        }
+    }
+
+    /// After everything that asks about them.
+    fn taking_back(&mut self) {
+        let Things { messages, later, .. } = self.things;
+        for (room_id, message_id) in self.cases(messages) {
+            let withdraws = self.rng.chance(50);
+            let (request_id, reason) = (self.id(), "a probe".to_owned());
+            let (room, message) = (room_id.clone(), message_id.clone());
+            let retract = pb::RetractMessageRequest { request_id, room_id: room, message_id: message, reason };
+            let (request_id, scope) = (self.id(), pb::withdraw_consent_request::Scope::MessageId(message_id));
+            let scope = Some(scope);
+            let withdraw = pb::WithdrawConsentRequest { request_id, room_id, scope, recall_answer_by_time: *later };
+            if withdraws {
+                self.ask("ConsentService/WithdrawConsent", &withdraw);
+            }
+            self.ask("MessageService/RetractMessage", &retract);
+            if !withdraws {
+                self.ask("ConsentService/WithdrawConsent", &withdraw);
+            }
         }
     }
 
