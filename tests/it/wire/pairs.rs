@@ -122,9 +122,6 @@ impl Side {
         let seed = u64::from_be_bytes(id_of(label)[..8].try_into().expect("eight bytes"));
         *self.drawn.lock().expect("not poisoned") = Drawn { next: draws.iter().copied().collect(), then: Rng(seed) };
         let mut heard = Heard::default();
-        if std::env::var_os("TRACE_CALLS").is_some() {
-            eprintln!("{label} {who} {method}");
-        }
         let peer = self.peer(who).await;
         peer.exchange(method, requests, |answer| match method {
             "MessageService/Subscribe" => heard.is_caught_up(answer),
