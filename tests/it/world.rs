@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use hyper_util::rt::TokioIo;
 use prost::Message;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use samverkan::api as pb;
 use samverkan::engine::Ids;
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
@@ -144,6 +145,13 @@ impl World {
         let endpoint = Endpoint::from(format!("https://{address}").parse::<Uri>().expect("a URI"));
         let channel = endpoint.connect_with_connector(connector).await.expect("it connects");
         Peer { organisation: actor.organisation.to_string(), channel, heard: Arc::default() }
+    }
+
+    /// The certificate of somebody who has connected, as DER.
+    pub(crate) fn certificate(&self, who: &str) -> Vec<u8> {
+        let path = self.folder.path().join(format!("org/{who}").replace('/', "."));
+        let path = path.join(CERTIFICATE_FILE);
+        CertificateDer::from_pem_file(path).expect("a certificate").to_vec()
     }
 
     /// The coordinator, and organisations that it registered, each under a display name that is its id in capitals.
