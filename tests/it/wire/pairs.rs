@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use samverkan::api::{self as pb, subscribe_response::Content};
+use samverkan::api as pb;
 use samverkan::engine::Ids;
 use samverkan::room::event::Command;
 use samverkan::room::ids::{Actor, OrganisationId, Timestamp};
@@ -22,7 +22,8 @@ use samverkan::service::StreamLimits;
 use tonic::Code;
 use uuid::Uuid;
 
-use self::script::{Script, differing};
+use self::compare::{Counts, Heard};
+use self::script::Script;
 use self::sweep::Probe;
 use self::things::Things;
 use crate::disclosure::from_env;
@@ -32,6 +33,7 @@ use crate::pure::PureRoom;
 use crate::world::{Exchange, Peer, World};
 
 mod acts;
+mod compare;
 mod elsewhere;
 mod script;
 mod sweep;
@@ -43,23 +45,6 @@ const STEPS: usize = 50;
 const LOOK_EVERY: usize = 12;
 /// Short, so that a stream can be read up to one.
 const HEARTBEAT: Duration = Duration::from_millis(60);
-
-/// What was compared.
-#[derive(Default)]
-struct Counts {
-    pairs: u64,
-    answers: u64,
-    bytes: u64,
-    /// Answers that were no refusals, by method.
-    granted: BTreeMap<String, u64>,
-    refused: BTreeMap<String, u64>,
-    /// Hidden acts that were granted, by kind.
-    hidden: BTreeMap<String, u64>,
-    altered: u64,
-    omitted: u64,
-    /// Pairs by what the reader was at their end.
-    standing: BTreeMap<String, u64>,
-}
 
 /// What a server draws next.
 struct Drawn {
@@ -196,59 +181,6 @@ impl Side {
     }
 }
 
-/// What a subscriber has heard.
-#[derive(Default)]
-struct Heard {
-    last_index: u64,
-    heartbeats: usize,
-}
-
-impl Heard {
-    /// Whether this is a sign of life after everything that there is.
-    fn is_caught_up(&mut self, answer: &Bytes) -> bool {
-        match pb::SubscribeResponse::decode(answer.clone()).expect("it decodes").content {
-            Some(Content::Batch(batch)) => {
-                self.last_index = batch.first_index + batch.deliveries.len() as u64 - 1;
-                false
-            }
-            Some(Content::Heartbeat(heartbeat)) => {
-                self.heartbeats += 1;
-                heartbeat.last_index == self.last_index
-            }
-            None => false,
-        }
-    }
-}
-
-/// What is compared of an exchange. How a stream is cut into answers, and how many signs of life come before its last delivery, depend on
-/// time alone.
-fn compared(method: &str, exchange: &Exchange) -> Vec<u8> {
-    let mut all = exchange.bytes();
-    if exchange.answers.is_empty() || !matches!(method, "MessageService/PostMessages" | "MessageService/Subscribe") {
-        return all;
-    }
-    all = exchange.without_answers().bytes();
-    for answer in &exchange.answers {
-        if method == "MessageService/PostMessages" {
-            let answer = pb::PostMessagesResponse::decode(answer.clone()).expect("it decodes");
-            all.extend(answer.outcomes.iter().flat_map(prost::Message::encode_to_vec));
-            continue;
-        }
-        match pb::SubscribeResponse::decode(answer.clone()).expect("it decodes").content {
-            Some(Content::Batch(batch)) => {
-                for (index, delivery) in (batch.first_index..).zip(batch.deliveries) {
-                    all.extend(format!("{index}: ").bytes().chain(delivery.encode_to_vec()));
-                }
-            }
-            Some(Content::Heartbeat(_)) | None => {}
-        }
-    }
-    if method == "MessageService/Subscribe" {
-        all.extend(exchange.answers.last().into_iter().flatten());
-    }
-    all
-}
-
 /// Two histories, as far as they have come.
 struct Pair {
     sides: [Side; 2],
@@ -378,6 +310,7 @@ impl Pair {
     }
 
     async fn run(&mut self, counts: &mut Counts) -> Result<(), String> {
+        counts.unheard = elsewhere::unheard(&self.watch);
         let script = Script::draw(&self.watch, &mut self.rng, self.sides[0].world.now());
         elsewhere::prepare(&mut self.sides, &self.watch).await;
         for i in 0..script.steps.len() {
@@ -437,30 +370,6 @@ impl Pair {
     async fn stop(mut self) {
         self.sides[0].world.stop().await;
         self.sides[1].world.stop().await;
-    }
-}
-
-impl Counts {
-    fn compare(&mut self, method: &str, first: &Exchange, second: &Exchange) -> Result<(), String> {
-        let bytes = [first, second].map(|exchange| compared(method, exchange));
-        self.answers += 1;
-        self.bytes += bytes[0].len() as u64;
-        let is_refusal = first.status.is_some();
-        let kind = if is_refusal { &mut self.refused } else { &mut self.granted };
-        *kind.entry(method.to_owned()).or_default() += 1;
-        if bytes[0] == bytes[1] { Ok(()) } else { Err(format!("{method}\n{}", differing(&bytes[0], &bytes[1]))) }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.pairs += other.pairs;
-        self.answers += other.answers;
-        self.bytes += other.bytes;
-        self.altered += other.altered;
-        self.omitted += other.omitted;
-        let maps = [&mut self.granted, &mut self.refused, &mut self.hidden, &mut self.standing];
-        for (sum, map) in maps.into_iter().zip([other.granted, other.refused, other.hidden, other.standing]) {
-            map.into_iter().for_each(|(key, count)| *sum.entry(key).or_default() += count);
-        }
     }
 }
 

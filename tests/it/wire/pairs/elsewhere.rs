@@ -43,6 +43,14 @@ pub(super) fn names(watch: &Watch, rng: &mut Rng) -> Vec<String> {
     ]
 }
 
+/// What hidden acts say, and persons of others: these are told to their own organisation and the coordinator only.
+pub(super) fn unheard(watch: &Watch) -> Vec<String> {
+    let others = watch.cast.others.iter().filter(|o| **o != watch.reader).map(ToString::to_string);
+    let persons = others.chain(["hidden-x".to_owned()]).map(|of| format!("org/{of}/"));
+    let words = ["hidden-x AB", "text of hidden", "relay of hidden", "elsewhere", "Room hidden", "Room foreign"];
+    persons.chain(words.map(str::to_owned)).collect()
+}
+
 /// A message of the room of others.
 pub(super) fn message_elsewhere() -> String {
     MessageId::from_bytes(id_of("message/foreign")).to_string()

@@ -37,7 +37,7 @@ impl Things {
     /// Some of each kind, from the cores of both histories.
     pub(super) fn draw(watch: &Watch, cores: [&PureRoom; 2], rng: &mut Rng, label: &str, now: i64) -> Self {
         let reader = &watch.reader;
-        let mut pick = |of: &dyn Fn(&Event) -> Option<(Option<OrganisationId>, String)>| some(reader, cores, rng, of);
+        let mut pick = |of: Of<'_>| some(reader, cores, rng, of);
         let mut messages = pick(&|event| match event {
             Event::MessagePosted { organisation, message } => {
                 Some((Some(organisation.clone()), message.id.to_string()))
@@ -108,13 +108,11 @@ impl Things {
     }
 }
 
+/// An id in an event, and whose it is.
+type Of<'a> = &'a dyn Fn(&Event) -> Option<(Option<OrganisationId>, String)>;
+
 /// The reader's own, its newest and another; two of others; two that only the second history has; one that there is not.
-fn some(
-    reader: &OrganisationId,
-    [first, second]: [&PureRoom; 2],
-    rng: &mut Rng,
-    of: &dyn Fn(&Event) -> Option<(Option<OrganisationId>, String)>,
-) -> Vec<String> {
+fn some(reader: &OrganisationId, [first, second]: [&PureRoom; 2], rng: &mut Rng, of: Of<'_>) -> Vec<String> {
     let (common, all) = (first.find(of), second.find(of));
     let hidden: Vec<_> = all.into_iter().filter(|thing| !common.contains(thing)).collect();
     let is_own = |thing: &(Option<OrganisationId>, String)| thing.0.as_ref() == Some(reader);
