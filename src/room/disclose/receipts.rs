@@ -3,12 +3,13 @@
 //! Answers are by organisation, about those that the asker can see or could; a notice that is still suppressed is not told.
 //! Upholds: R7, R9 (the records are there before anything is sent).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::verdict::{AudienceReason, of_delivery, of_message, own_message};
+use super::verdict::{AudienceReason, another, of_delivery, of_message, own_message};
 use super::{Disclosed, Reader, ShownParticipant, show_at};
 use crate::room::consent::Slot;
-use crate::room::ids::{Actor, MessageId, Seq, Timestamp};
+use crate::room::ids::{Actor, MessageId, OrganisationId, RecallId, Seq, Timestamp};
 use crate::room::mailbox::{Given, Mailboxes};
 use crate::room::mutant::{Mutant, is_on};
 use crate::room::refusal::Refusal;
@@ -25,6 +26,8 @@ pub struct Receipts {
     pub message: MessageId,
     /// When it was posted.
     pub recorded_at: Timestamp,
+    /// Its source; absent: the asker's own organisation.
+    pub source: Option<OrganisationId>,
     /// By organisation, by participant id; the source's own is not among them.
     pub receipts: Vec<Receipt>,
     /// Which actors of the coordinator were delivered it, and when first; not for the coordinator's own messages.
@@ -46,8 +49,17 @@ pub struct Receipt {
     pub receives: bool,
     /// Why, or why not; absent for who is not here.
     pub reason: Option<AudienceReason>,
-    /// What it answered when it was asked to delete it.
-    pub recall: Option<(RecallAnswer, Arc<str>, Timestamp)>,
+    /// Each time that it was asked to delete it, in that order.
+    pub recalls: Vec<RecallReceipt>,
+}
+
+/// That an organisation was asked to delete a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecallReceipt {
+    /// By which withdrawal.
+    pub recall: RecallId,
+    /// What it answered last, in which words, and when; absent: nothing yet.
+    pub answer: Option<(RecallAnswer, Arc<str>, Timestamp)>,
 }
 
 /// A relay that was made of a message.
@@ -105,7 +117,7 @@ pub fn receipts(
             acknowledged_at: state.acknowledged.get(&(seq, slot)).copied(),
             receives,
             reason,
-            recall: recall_answer(state, mailboxes, slot, seq),
+            recalls: if first.is_some() { recalls(state, mailboxes, slot, seq) } else { Vec::new() },
         });
     }
     list.sort_by_key(|receipt| receipt.participant.id);
@@ -118,19 +130,19 @@ pub fn receipts(
     }
     let relays = if posted.tlp == Tlp::Red && !coordinator { Vec::new() } else { relays(state, reader, seq) };
     let recorded_at = posted.recorded_at;
-    Ok(Disclosed(Receipts { message, recorded_at, receipts: list, coordinator_reads, relays }))
+    let source = another(state, reader, posted);
+    Ok(Disclosed(Receipts { message, recorded_at, source, receipts: list, coordinator_reads, relays }))
 }
 
-fn recall_answer(
-    state: &RoomState,
-    mailboxes: &Mailboxes,
-    slot: Slot,
-    seq: Seq,
-) -> Option<(RecallAnswer, Arc<str>, Timestamp)> {
-    let organisation = &state.participant(slot).organisation;
-    let answers = mailboxes.recalls_of(organisation, seq).into_iter();
-    let answers = answers.filter_map(|recall| state.matters.recalls.get(&recall)?.answers.get(&slot).cloned());
-    answers.max_by_key(|(_, _, at)| *at)
+fn recalls(state: &RoomState, mailboxes: &Mailboxes, slot: Slot, seq: Seq) -> Vec<RecallReceipt> {
+    let asked = mailboxes.recalls_of(&state.participant(slot).organisation, seq).into_iter();
+    let known = asked.filter_map(|recall| Some((recall, state.matters.recalls.get(&recall)?)));
+    let in_order: BTreeMap<_, _> = known
+        .map(|(recall, recalled)| {
+            (recalled.number, RecallReceipt { recall, answer: recalled.answers.get(&slot).cloned() })
+        })
+        .collect();
+    in_order.into_values().collect()
 }
 
 fn relays(state: &RoomState, reader: Reader<'_>, parent: Seq) -> Vec<RelayReceipt> {

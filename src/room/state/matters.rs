@@ -46,6 +46,8 @@ pub(in crate::room) struct Ask {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::room) struct Recalled {
     pub(in crate::room) source: Slot,
+    /// How many there were before it.
+    pub(in crate::room) number: usize,
     pub(in crate::room) answers: BTreeMap<Slot, (RecallAnswer, Arc<str>, Timestamp)>,
 }
 
@@ -79,7 +81,8 @@ impl Matters {
 
     pub(super) fn recall(&mut self, recall: Option<Recall>, source: Slot) {
         if let Some(recall) = recall {
-            self.recalls.insert(recall.id, Recalled { source, answers: BTreeMap::new() });
+            let number = self.recalls.len();
+            self.recalls.insert(recall.id, Recalled { source, number, answers: BTreeMap::new() });
         }
     }
 
