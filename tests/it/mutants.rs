@@ -82,4 +82,3 @@ fn every_mistake_is_noticed_by_a_test() {
     println!("{} mutants, {} noticed", table.len(), table.len() - survivors.len());
     assert!(survivors.is_empty(), "nobody noticed {survivors:?}");
 }
-

@@ -177,7 +177,9 @@ impl RoomState {
                 self.matters.police.entry(slot).or_insert(Some(due));
             }
             // Who has reported, or was reminded, is not reminded when it comes back.
-            PoliceAnswer::OrganisationReportsItself => self.matters.police.retain(|&who, due| who != slot || due.is_none()),
+            PoliceAnswer::OrganisationReportsItself => {
+                self.matters.police.retain(|&who, due| who != slot || due.is_none())
+            }
             PoliceAnswer::NotAnswered | PoliceAnswer::No | PoliceAnswer::CoordinatorMayForward => {
                 self.matters.police.remove(&slot);
             }
