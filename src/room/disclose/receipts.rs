@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::verdict::{AudienceReason, another, of_delivery, of_message, own_message};
+use super::verdict::{AudienceReason, another, is_only_source, of_delivery, of_message, own_message};
 use super::{Disclosed, Reader, ShownParticipant, show_at};
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, MessageId, OrganisationId, RecallId, Seq, Timestamp};
@@ -93,7 +93,7 @@ pub fn receipts(
     for (slot, participant) in state.participants().filter(|&(slot, _)| slot != posted.source) {
         let given = mailboxes.given_to(&participant.organisation, seq);
         // A source that is told of a relay is not shown it.
-        let told_only = |relay: &Relay| !relay.allowed.contains(slot) && relay.only_source() != Some(slot);
+        let told_only = |relay: &Relay| !relay.allowed.contains(slot) && !is_only_source(state, slot, posted);
         let is_told = |given: &Given| given.by.is_none() && posted.relay.as_deref().is_some_and(told_only);
         let is_coordinator = RoomState::is_coordinator(slot);
         let shown = given.iter().filter(|given| counts(given) && (is_coordinator || !is_told(given)));

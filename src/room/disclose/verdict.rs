@@ -249,11 +249,13 @@ pub(super) fn of_message(
     (false, why_not(state, other, seq, posted, fallen, now))
 }
 
-/// Whether `other` is the relay's only source. Of a TLP:RED parent that is not told: who asks may not be named in it.
-fn is_only_source(state: &RoomState, other: Slot, posted: &Posted) -> bool {
-    let red = |&parent: &Seq| state.posted(parent).is_some_and(|parent| parent.tlp == Tlp::Red);
+/// Whether everybody of `other` reads the relay as its only source. Of one made from its TLP:RED alone that is not told: who asks may
+/// not be named in it.
+pub(super) fn is_only_source(state: &RoomState, other: Slot, posted: &Posted) -> bool {
     let relay = posted.relay.as_deref();
-    relay.is_some_and(|relay| relay.only_source() == Some(other) && !relay.parents.iter().any(red))
+    let open =
+        |&parent: &Seq| state.posted(parent).is_some_and(|parent| parent.source == other && parent.tlp != Tlp::Red);
+    relay.is_some_and(|relay| relay.only_source() == Some(other) && relay.parents.iter().any(open))
 }
 
 fn by_rule(state: &RoomState, other: Slot, posted: &Posted) -> AudienceReason {
