@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
 use self::directory::DirectoryLog;
+pub use self::ids::Ids;
 pub use self::load::{LoadError, replay};
 pub use self::outbox::Subscription;
 use self::room::{Job, Page};
@@ -30,6 +31,7 @@ use crate::store::committer::{Clock, Committer};
 use crate::store::{Store, codec};
 
 mod directory;
+mod ids;
 pub mod inspect;
 mod load;
 mod outbox;
@@ -169,6 +171,8 @@ pub struct Settings {
     pub title: Arc<str>,
     /// The terms of a room that a report opens.
     pub terms: Arc<str>,
+    /// Where new ids come from.
+    pub ids: Ids,
 }
 
 /// All rooms of one store. Cheap to clone.
@@ -205,6 +209,11 @@ impl Engine {
     /// Signs page tokens; never leaves the server.
     pub fn page_token_key(&self) -> [u8; 32] {
         self.0.page_token_key
+    }
+
+    /// The id of something new.
+    pub fn new_id(&self) -> Uuid {
+        self.0.settings.ids.draw()
     }
 
     /// The server's clock.
@@ -299,8 +308,8 @@ impl Engine {
 
     /// Opens a room, in one step with the report and the consent that come with it.
     pub async fn open_room(&self, caller: &Actor, request: Request, opening: Opening) -> Result<Opened, Failure> {
-        let Settings { coordinator, title, terms } = &self.0.settings;
-        let participant = || ParticipantId(Uuid::new_v4());
+        let Settings { coordinator, title, terms, ids } = &self.0.settings;
+        let participant = || ParticipantId(ids.draw());
         let (title, terms, report) = match opening {
             Opening::ByCoordinator { title, terms } => (title, terms, None),
             Opening::ByReport { report, consent } => {
@@ -312,7 +321,7 @@ impl Engine {
         let own = report.as_ref().map_or(coordinator_participant, |opening| opening.participant);
         let coordinator = coordinator.clone();
         let command = OpenRoom { coordinator, coordinator_participant, title, terms, report };
-        let room = RoomId(Uuid::new_v4());
+        let room = RoomId(ids.draw());
         let now = self.now();
         let mut state = RoomState::default();
         let opened = |_: &Directory| {

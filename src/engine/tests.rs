@@ -16,7 +16,12 @@ pub(super) struct World {
 }
 
 pub(super) fn settings() -> Settings {
-    Settings { coordinator: organisation("cert-se"), title: "incident".into(), terms: "terms".into() }
+    Settings {
+        coordinator: organisation("cert-se"),
+        title: "incident".into(),
+        terms: "terms".into(),
+        ids: Ids::random(),
+    }
 }
 
 pub(super) fn organisation(name: &str) -> OrganisationId {

@@ -9,6 +9,8 @@ mod golden;
 mod histories;
 mod identity;
 mod model;
+#[cfg(feature = "danger")]
+mod mutants;
 mod non_interference;
 mod pure;
 mod scenarios;
