@@ -5,7 +5,8 @@
 //! `directory`.
 //! Leans on: `room`, `store`. Upholds: R4 (nothing leaves before it is durable), R6, R8, R9. Tested in `engine/tests.rs` and `tests/it`.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
@@ -23,7 +24,7 @@ use crate::room::disclose::{
     Disclosed, Reader, SeenAs, Shown, ShownInvitation, ShownListing, ShownParticipant, What, see_as,
 };
 use crate::room::event::{Command, Entry, Event, IntakeReport, OpenRoom, OpeningReport, Request};
-use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RoomId, Seq, Timestamp};
+use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RoomId, Timestamp};
 use crate::room::mailbox::{Mailboxes, Notice};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
@@ -592,36 +593,44 @@ fn command_bytes(command: &Command) -> usize {
     }
 }
 
-/// Verifies every frame of the store and notes who is where.
+/// Verifies every frame of the store, several rooms at once, and notes who is where.
 fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(DirectoryLog, Listings), LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
-    let mut listings = Listings::default();
-    for room in store.rooms()? {
-        if room == RoomId::DIRECTORY {
-            continue;
+    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| *room != RoomId::DIRECTORY).collect();
+    let (next, listings) = (AtomicUsize::new(0), std::sync::Mutex::new(Listings::default()));
+    let read_some = || {
+        while let Some(&room) = rooms.get(next.fetch_add(1, Ordering::Relaxed)) {
+            read_one(store, room, &listings)?;
         }
-        let mut state = RoomState::default();
-        let mut mailboxes = Mailboxes::default();
-        let read = replay(store, room, |_: Seq, opened: codec::Opened<Entry>| {
-            for entry in &opened.entries {
-                if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {
-                    listings.remember(*invitation, room, organisation.clone());
-                }
-                fold(&mut state, entry);
-                mailboxes.follow(&state, entry);
-            }
-            for range in &opened.deliveries {
-                mailboxes.restore(range).map_err(|_| "holds a delivery record that contradicts the log")?;
-            }
-            Ok(())
-        });
-        match read {
-            Ok(_) => listings.list(room, &state),
-            Err(LoadError::Damaged(damage)) => {
-                tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
-            }
-            Err(error) => return Err(error),
+        Ok(())
+    };
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(rooms.len());
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..at_once).map(|_| scope.spawn(read_some)).collect();
+        let read =
+            readers.into_iter().map(|reader| reader.join().unwrap_or_else(|_| Err(failed("reading it panicked"))));
+        read.collect::<Result<(), LoadError>>()
+    })?;
+    Ok((log, listings.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn read_one(store: &dyn Store, room: RoomId, listings: &std::sync::Mutex<Listings>) -> Result<(), LoadError> {
+    let mut invitations = Vec::new();
+    let read = load::load(store, room, |entry| {
+        if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {
+            invitations.push((*invitation, organisation.clone()));
         }
+    });
+    let mut listings = lock(listings);
+    for (invitation, organisation) in invitations {
+        listings.remember(invitation, room, organisation);
     }
-    Ok((log, listings))
+    match read {
+        Ok(loaded) => listings.list(room, &loaded.state),
+        Err(LoadError::Damaged(damage)) => {
+            tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
