@@ -159,7 +159,7 @@ fn show_entries(store: &SledStore, room: RoomId, output: Output) -> Result<(), F
 fn show_keys(store: &SledStore, room: RoomId, output: Output) -> Result<(), Failure> {
     let mut next = 0;
     loop {
-        let frames = match store.read(room, next, READ_BYTES_MAX) {
+        let frames = match store.read(room, next..u64::MAX, READ_BYTES_MAX) {
             Ok(frames) => frames,
             Err(StoreError::Damaged(_)) => return Ok(()),
             Err(error) => return Err(store_failure(error)),

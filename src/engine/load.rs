@@ -50,7 +50,7 @@ pub fn replay<E: Logged>(
 ) -> Result<Tip, LoadError> {
     let mut tip = Tip::start(room);
     loop {
-        let frames = store.read(room, tip.next_frame(), READ_BYTES)?;
+        let frames = store.read(room, tip.next_frame()..u64::MAX, READ_BYTES)?;
         if frames.is_empty() {
             return Ok(tip);
         }
@@ -104,7 +104,7 @@ pub(super) fn read_again(
         && (bytes == 0 || bytes < bytes_max)
     {
         let in_a_row = (first.number..).zip(rest).take_while(|(number, place)| *number == place.number).count();
-        let read = store.read(room, first.number, if in_a_row == 1 { 1 } else { bytes_max.saturating_sub(bytes) })?;
+        let read = store.read(room, first.number..first.number + in_a_row as u64, bytes_max.saturating_sub(bytes))?;
         if read.is_empty() {
             return Err(Damage { room, frame: first.number, what: "is missing" }.into());
         }

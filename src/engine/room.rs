@@ -92,6 +92,8 @@ struct Subscriber {
     outbox: Arc<Outbox>,
     /// The first index that is not in its queue.
     next: Index,
+    /// The last index of its mailbox that is on disk: what may be queued.
+    recorded: Index,
     is_fetching: bool,
 }
 
@@ -249,6 +251,11 @@ impl Room {
     fn is_unasked(&self) -> bool {
         let unasked = |lane: &mpsc::Receiver<Job>| lane.is_empty() && lane.sender_strong_count() <= 1;
         unasked(&self.jobs) && unasked(&self.urgent)
+    }
+
+    /// Whether the state takes something back that is not on disk yet: nothing may show that before it is.
+    fn takes_back_unrecorded(&self) -> bool {
+        self.pending_narrows || self.flight.as_ref().is_some_and(|flight| flight.takes_back)
     }
 
     fn is_idle(&self) -> bool {
@@ -427,7 +434,10 @@ impl Room {
         let id = self.next_subscriber;
         self.next_subscriber += 1;
         let next = Index(after.0 + 1);
-        self.subscribers.insert(id, Subscriber { receiver, outbox: outbox.clone(), next, is_fetching: false });
+        // A commit that is under way may hold records of this mailbox; what lands says what is on disk.
+        let recorded = if self.flight.is_none() { self.last(&receiver.actor) } else { after };
+        let subscriber = Subscriber { receiver, outbox: outbox.clone(), next, recorded, is_fetching: false };
+        self.subscribers.insert(id, subscriber);
         self.wants_advance = true;
         Ok(Subscription { id, outbox, room: self.tell.clone() })
     }
@@ -463,9 +473,8 @@ impl Room {
     /// Gives every live reader, and every page that waits, its next indexes.
     fn advance(&mut self, now: Timestamp) -> Vec<Range> {
         let live = self.subscribers.values().filter(|subscriber| {
-            !subscriber.is_fetching
-                && subscriber.next.0 == self.last(&subscriber.receiver.actor).0 + 1
-                && subscriber.outbox.has_space()
+            let last = self.last(&subscriber.receiver.actor);
+            is_nearly_through(subscriber.next, last) && subscriber.outbox.has_space()
         });
         let live: Vec<Receiver> = live.map(|subscriber| subscriber.receiver.clone()).collect();
         let mut ranges = Vec::new();
@@ -542,8 +551,11 @@ impl Room {
             self.shared.list(self.id, &self.state);
         }
         self.forget_old();
-        for subscriber in self.subscribers.values() {
-            subscriber.outbox.note_last(self.last(&subscriber.receiver.actor));
+        // No commit is under way here, so all that mailboxes have is on disk.
+        for subscriber in self.subscribers.values_mut() {
+            let mailbox = self.mailboxes.get(&subscriber.receiver.actor);
+            subscriber.recorded = mailbox.map_or(Index(0), |mailbox| mailbox.last());
+            subscriber.outbox.note_last(subscriber.recorded);
         }
         let ids: Vec<u64> = self.subscribers.keys().copied().collect();
         ids.into_iter().for_each(|id| self.pump(id));
@@ -586,6 +598,11 @@ impl Room {
             }
         }
     }
+}
+
+/// Whether so little of what a mailbox has is not queued that the next page's records should be made meanwhile.
+fn is_nearly_through(next: Index, last: Index) -> bool {
+    (last.0 + 1).saturating_sub(next.0) < limits::CATCH_UP_DELIVERIES as u64 / 2
 }
 
 async fn landing(flight: &mut Option<Flight>) -> Result<Result<(), CommitError>, oneshot::error::RecvError> {

@@ -293,7 +293,7 @@ mod tests {
     }
 
     fn count(store: &MemoryStore, room: u8) -> usize {
-        store.read(RoomId::from_bytes([room; 16]), 0, usize::MAX).expect("readable").len()
+        store.read(RoomId::from_bytes([room; 16]), 0..u64::MAX, usize::MAX).expect("readable").len()
     }
 
     async fn outcome(answer: oneshot::Receiver<Result<(), CommitError>>) -> Option<Outcome> {

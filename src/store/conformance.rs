@@ -85,7 +85,7 @@ pub(crate) fn frame(n: u8, number: u64, length: usize) -> Frame {
 }
 
 fn lengths(store: &impl Store, n: u8) -> Vec<usize> {
-    let frames = store.read(room(n), 0, usize::MAX).expect("readable");
+    let frames = store.read(room(n), 0..u64::MAX, usize::MAX).expect("readable");
     for (expected, frame) in (0..).zip(&frames) {
         assert_eq!(frame.number, expected);
         assert!(frame.bytes == bytes(room(n), expected, frame.bytes.len()), "room {n}, frame {expected} differs");
@@ -97,7 +97,7 @@ pub(crate) fn an_empty_store_has_nothing<F: Fixture>() {
     let fixture = F::new();
     let store = fixture.store();
     assert_eq!(store.rooms().expect("readable"), []);
-    assert_eq!(store.read(RoomId::DIRECTORY, 0, usize::MAX).expect("readable"), []);
+    assert_eq!(store.read(RoomId::DIRECTORY, 0..u64::MAX, usize::MAX).expect("readable"), []);
     store.commit(&[], NOW).expect("nothing to write");
     assert_ne!(store.secret(), [0; 32]);
 }
@@ -110,10 +110,12 @@ pub(crate) fn frames_read_back_in_order_byte_for_byte<F: Fixture>() {
     }
     store.commit(&[frame(1, 300, 300), frame(1, 301, 301)], NOW).expect("committed");
     assert_eq!(lengths(&**store, 1), (0..302).collect::<Vec<_>>());
-    let tail = store.read(room(1), 299, usize::MAX).expect("readable");
+    let tail = store.read(room(1), 299..u64::MAX, usize::MAX).expect("readable");
     assert_eq!(tail.iter().map(|frame| frame.number).collect::<Vec<_>>(), [299, 300, 301]);
-    assert_eq!(store.read(room(1), 302, usize::MAX).expect("readable"), []);
-    assert_eq!(store.read(room(1), u64::MAX, usize::MAX).expect("readable"), []);
+    assert_eq!(store.read(room(1), 302..u64::MAX, usize::MAX).expect("readable"), []);
+    assert_eq!(store.read(room(1), 299..300, usize::MAX).expect("readable"), tail[..1]);
+    assert_eq!(store.read(room(1), 299..299, usize::MAX).expect("readable"), []);
+    assert_eq!(store.read(room(1), u64::MAX..u64::MAX, usize::MAX).expect("readable"), []);
 }
 
 pub(crate) fn rooms_do_not_mix<F: Fixture>() {
@@ -128,7 +130,7 @@ pub(crate) fn rooms_do_not_mix<F: Fixture>() {
     for n in [255, 0, 7, 6, 8] {
         assert_eq!(lengths(&**store, n), vec![10 + usize::from(n); 50]);
     }
-    assert_eq!(store.read(room(9), 0, usize::MAX).expect("readable"), []);
+    assert_eq!(store.read(room(9), 0..u64::MAX, usize::MAX).expect("readable"), []);
 }
 
 pub(crate) fn one_commit_over_many_rooms_is_all_or_nothing<F: Fixture>() {
@@ -175,7 +177,7 @@ pub(crate) fn reading_pages_by_bytes<F: Fixture>() {
         (9, 1_000_000, vec![9]),
         (10, 1_000_000, vec![]),
     ] {
-        let page = store.read(room(1), first, bytes_max).expect("readable");
+        let page = store.read(room(1), first..u64::MAX, bytes_max).expect("readable");
         assert_eq!(
             page.iter().map(|frame| frame.number).collect::<Vec<_>>(),
             expected,

@@ -3,6 +3,7 @@
 //! Leans on: the contract in `store`. Upholds: the contract's rules, as far as a test sees them. Tested by `conformance`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -177,12 +178,12 @@ impl Store for MemoryStore {
         }
     }
 
-    fn read(&self, room: RoomId, first: u64, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError> {
+    fn read(&self, room: RoomId, numbers: Range<u64>, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError> {
         let inner = self.lock();
-        let end = inner.next.get(&room).copied().unwrap_or(0);
+        let end = inner.next.get(&room).copied().unwrap_or(0).min(numbers.end);
         let mut bytes_read = 0_usize;
         let mut found = Vec::new();
-        for number in first..end {
+        for number in numbers.start..end {
             if !found.is_empty() && bytes_read >= bytes_max {
                 break;
             }
@@ -249,10 +250,10 @@ mod tests {
         let store = MemoryStore::new();
         store.commit(&[frame(1, 0, 4), frame(1, 1, 4)], NOW).expect("committed");
         assert!(store.flip_bit(room(1), 1, 31) && !store.flip_bit(room(1), 1, 32) && !store.flip_bit(room(2), 0, 0));
-        let read = store.read(room(1), 0, usize::MAX).expect("readable");
+        let read = store.read(room(1), 0..u64::MAX, usize::MAX).expect("readable");
         assert_eq!(read[0].bytes, frame(1, 0, 4).bytes);
         assert_eq!(read[1].bytes[3], frame(1, 1, 4).bytes[3] ^ 0x80);
         assert!(store.drop_frame(room(1), 0) && !store.drop_frame(room(1), 0));
-        assert!(matches!(store.read(room(1), 0, usize::MAX), Err(StoreError::Damaged(_))));
+        assert!(matches!(store.read(room(1), 0..u64::MAX, usize::MAX), Err(StoreError::Damaged(_))));
     }
 }

@@ -4,6 +4,8 @@
 //! The store neither reads nor changes what is inside.
 //! Leans on: `room::ids`. Upholds: R1 (acked is forever) and, with the chain, R2. Tested by `conformance`, run for each adapter.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::room::ids::{RoomId, Timestamp};
@@ -50,9 +52,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes all frames or none. `now` is the server's clock; it becomes the clock floor of the next start.
     fn commit(&self, frames: &[Frame], now: Timestamp) -> Result<(), StoreError>;
 
-    /// The frames of a room from `first` on, in order, until their bytes add up to `bytes_max` (at least one frame, if there is
+    /// The frames of a room with these numbers, in order, until their bytes add up to `bytes_max` (at least one frame, if there is
     /// one). Empty at the end, and for a room that has none. A missing number in between is [`StoreError::Damaged`].
-    fn read(&self, room: RoomId, first: u64, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError>;
+    fn read(&self, room: RoomId, numbers: Range<u64>, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError>;
 
     /// Every room that has a frame, the directory included, in the order of their ids.
     fn rooms(&self) -> Result<Vec<RoomId>, StoreError>;

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, mpsc};
@@ -227,8 +228,8 @@ impl SledStore {
         Ok(())
     }
 
-    fn read_guarded(&self, room: RoomId, first: u64, bytes_max: usize) -> Result<Vec<StoredFrame>, ReadError> {
-        let end = self.durable_frames(room);
+    fn read_guarded(&self, room: RoomId, numbers: Range<u64>, bytes_max: usize) -> Result<Vec<StoredFrame>, ReadError> {
+        let (first, end) = (numbers.start, numbers.end.min(self.durable_frames(room)));
         let key = |number| FrameKey { room, number, part: 0 }.encode();
         let mut frames = Vec::new();
         if first >= end {
@@ -290,8 +291,8 @@ impl Store for SledStore {
         })
     }
 
-    fn read(&self, room: RoomId, first: u64, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError> {
-        self.read_guarded(room, first, bytes_max).map_err(|error| match error {
+    fn read(&self, room: RoomId, numbers: Range<u64>, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError> {
+        self.read_guarded(room, numbers, bytes_max).map_err(|error| match error {
             ReadError::Gap(found) => StoreError::Damaged(found),
             ReadError::Sled(trouble) => StoreError::Damaged(format!("reading room {room}: {trouble}")),
         })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::super::load::{Place, read_again};
 use super::super::outbox::Queued;
 use super::super::{Batch, Delivery, Failure, Receiver};
-use super::{Fetch, Internal, Page, Room};
+use super::{Fetch, Internal, Page, Room, is_nearly_through};
 use crate::limits;
 use crate::room::disclose::{Disclosure, Reader, disclose, is_visible};
 use crate::room::event::Entry;
@@ -19,29 +19,26 @@ use crate::room::mailbox::Item;
 use crate::room::refusal::Refusal;
 
 /// Deliveries that are read for one subscriber at a time.
-const FETCH_MAX: u64 = 256;
-
-/// Bytes of frames that are read for one subscriber or page at a time.
-const FETCH_BYTES_MAX: usize = 1024 * 1024;
+const FETCH_MAX: u64 = 1024;
 
 impl Room {
-    /// Fills a subscriber's queue with what its mailbox has for it. Only while no commit is under way: everything in mailboxes is
-    /// durable then.
+    /// Fills a subscriber's queue with what is on record for it.
     pub(super) fn pump(&mut self, id: u64) {
         loop {
             let Some(subscriber) = self.subscribers.get(&id) else { return };
-            if self.pending_narrows || subscriber.is_fetching || !subscriber.outbox.has_space() {
+            if self.takes_back_unrecorded() || subscriber.is_fetching || !subscriber.outbox.has_space() {
                 return;
             }
-            let last = self.last(&subscriber.receiver.actor);
-            let (receiver, first) = (subscriber.receiver.clone(), subscriber.next);
-            if first > last {
+            let (receiver, first, recorded) = (subscriber.receiver.clone(), subscriber.next, subscriber.recorded);
+            if is_nearly_through(first, self.last(&receiver.actor)) {
                 let mailbox = self.mailboxes.get(&receiver.actor);
                 let is_behind = mailbox.is_none_or(|mailbox| mailbox.is_behind(self.state.next()));
                 self.wants_advance |= is_behind && Reader::new(&self.state, &receiver.actor).is_ok();
+            }
+            if first > recorded {
                 return;
             }
-            let upto = Index(last.0.min(first.0 + FETCH_MAX - 1));
+            let upto = Index(recorded.0.min(first.0 + FETCH_MAX - 1));
             let missing = self.missing(&receiver, first, upto);
             if missing.is_empty() {
                 self.fill(id, upto, &HashMap::new());
@@ -166,16 +163,20 @@ impl Room {
 
     fn fetch(&self, places: Vec<Place>, why: Fetch) {
         let (store, id, tell) = (self.shared.store.clone(), self.id, self.tell.clone());
+        // More than is shown at once would be read for nothing.
+        let bytes_max = match &why {
+            Fetch::Subscriber { .. } => limits::OUTBOX_BYTES_MAX,
+            Fetch::Page { page, .. } => page.bytes_max,
+        };
         tokio::task::spawn_blocking(move || {
-            let entries = read_again(&*store, id, &places, FETCH_BYTES_MAX);
+            let entries = read_again(&*store, id, &places, bytes_max);
             let _ = tell.send(Internal::Fetched { why, entries });
         });
     }
 
     pub(super) fn told(&mut self, told: Internal) {
         match told {
-            Internal::Space(id) if self.flight.is_none() => self.pump(id),
-            Internal::Space(_) => self.wants_advance = true,
+            Internal::Space(id) => self.pump(id),
             Internal::Unsubscribe(id) => drop(self.subscribers.remove(&id)),
             Internal::Fetched { why, entries } => {
                 let fetched = match entries {
@@ -189,7 +190,7 @@ impl Room {
                     }
                 };
                 // What takes something back and isn't durable yet must not show: whoever waits is served after it.
-                let must_wait = self.pending_narrows || self.flight.as_ref().is_some_and(|flight| flight.takes_back);
+                let must_wait = self.takes_back_unrecorded();
                 match why {
                     Fetch::Page { page, .. } if must_wait => {
                         self.pages.push(page);
@@ -203,9 +204,7 @@ impl Room {
                         if !must_wait {
                             self.fill(id, upto, &fetched);
                         }
-                        if self.flight.is_none() {
-                            self.pump(id);
-                        }
+                        self.pump(id);
                     }
                 }
             }

@@ -112,7 +112,7 @@ fn a_store_copied_while_it_was_open_is_as_after_a_kill() {
     let killed = store.dir.path().join("killed");
     copy(&store.path(), &killed);
     let reopened = open(&killed).expect("whole");
-    assert_eq!(reopened.read(room(1), 0, usize::MAX).expect("readable").len(), 10);
+    assert_eq!(reopened.read(room(1), 0..u64::MAX, usize::MAX).expect("readable").len(), 10);
     assert_eq!(reopened.commits(), 10);
 }
 
@@ -203,7 +203,7 @@ fn a_leftover_of_a_snapshot_does_not_stop_the_store() {
     let (_dir, path) = closed();
     std::fs::write(path.join("snap.FFFFFFFFFFFFFFFF.generating"), b"half a snap").expect("written");
     let store = open(&path).expect("whole");
-    assert_eq!(store.read(room(1), 0, usize::MAX).expect("readable").len(), 10);
+    assert_eq!(store.read(room(1), 0..u64::MAX, usize::MAX).expect("readable").len(), 10);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn a_frame_deleted_behind_our_back_is_noticed_at_open_and_when_read() {
         store.store.commit(&[frame(1, 10, 9000)], NOW).expect("committed");
         store.store.db().remove(FrameKey { room: room(1), number, part }.encode()).expect("removed");
         store.store.db().flush().expect("flushed");
-        let error = store.store.read(room(1), 0, usize::MAX).expect_err("missing");
+        let error = store.store.read(room(1), 0..u64::MAX, usize::MAX).expect_err("missing");
         assert!(matches!(error, StoreError::Damaged(_)), "{error}");
         let path = store.path();
         let _dir = store.close();
@@ -306,7 +306,7 @@ fn serve(dir: &Path) -> Result<Vec<Bytes>, String> {
     let store = open(dir).map_err(|error| error.to_string())?;
     let mut served = Vec::new();
     for n in [0, 1, 2] {
-        let frames = store.read(room(n), 0, usize::MAX).map_err(|error| error.to_string())?;
+        let frames = store.read(room(n), 0..u64::MAX, usize::MAX).map_err(|error| error.to_string())?;
         served.extend(frames.into_iter().map(|frame| frame.bytes));
     }
     Ok(served)
