@@ -173,8 +173,8 @@ const _: () = assert!(
     "every actor of every trust domain has a name that fits"
 );
 
-/// Bytes that wait for one subscriber. A slow reader costs this and is read on from the store when it has taken half.
-pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that wait for one subscriber. A slow reader costs this and is read on from the store when it has taken a third.
+pub const OUTBOX_BYTES_MAX: usize = 384 * 1024;
 
 /// Bytes of deliveries handed to the HTTP/2 layer at a time: what a withdrawal can no longer reach is one such chunk and that layer's own buffer.
 pub const CHUNK_BYTES_MAX: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use crate::room::directory::{Directory, DirectoryCommand, DirectoryEntry};
 use crate::room::event::Request;
 use crate::room::ids::{Actor, OrganisationId, RoomId};
 use crate::room::refusal::Refusal;
-use crate::store::codec::{Opened, Tip};
+use crate::store::codec::{self, Opened, Tip};
 use crate::store::committer::{CommitError, Outcome as Committed};
 use crate::store::{Frame, Store, StoreError};
 
@@ -70,7 +70,7 @@ pub(super) async fn write(
         event,
     });
     let mut tip = log.tip;
-    let packed = tip.pack(std::slice::from_ref(&entry), &[], salt);
+    let packed = tip.pack(vec![codec::seal(&entry, salt)], &[]);
     let frames = packed.into_iter().map(|(_, frame)| frame).chain(frames).collect();
     committed(shared.committer.submit(frames).await.await)?;
     log.tip = tip;

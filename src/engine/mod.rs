@@ -332,9 +332,9 @@ impl Engine {
                 let entry =
                     Entry { seq: state.next(), recorded_at: now, author: Some(caller.clone()), request: None, event };
                 fold(&mut state, &entry);
-                entries.push(entry);
+                entries.push(codec::seal(&entry, salt));
             }
-            let packed = codec::Tip::start(room).pack(&entries, &[], salt);
+            let packed = codec::Tip::start(room).pack(entries, &[]);
             let frames = packed.into_iter().map(|(_, frame)| frame).collect();
             Ok((DirectoryCommand::CreateRoom { room, participant: own }, frames))
         };

@@ -128,7 +128,7 @@ impl Outbox {
         }
         let first = queue.first;
         queue.first = Index(first.0 + deliveries.len() as u64);
-        let wake = queue.is_waited_for && queue.bytes < limits::OUTBOX_BYTES_MAX / 2;
+        let wake = queue.is_waited_for && queue.bytes < limits::OUTBOX_BYTES_MAX * 2 / 3;
         queue.is_waited_for &= !wake;
         Some((Ok(Batch { first, deliveries }), wake))
     }

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
-use super::shared::{Admission, Shared};
+use super::shared::{Admission, Shared, salt};
 use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
 use crate::limits;
 use crate::room::consent::Name;
@@ -30,7 +30,7 @@ use crate::room::ids::{Actor, Index, RoomId, Seq, Timestamp};
 use crate::room::mailbox::{Item, Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
-use crate::store::codec::Tip;
+use crate::store::codec::{self, Sealed, Tip};
 use crate::store::committer::{self, CommitError};
 use crate::store::{StoreError, committer::Outcome as Committed};
 
@@ -124,12 +124,14 @@ pub(super) struct Room {
     recent: VecDeque<Arc<Entry>>,
     recent_bytes: usize,
 
-    /// Decided, not sealed.
-    pending: Vec<Arc<Entry>>,
+    /// Decided, on no way to the disk yet.
+    pending: Vec<Sealed>,
     replies: Vec<Reply>,
     pages: Vec<Page>,
-    /// Whether what is decided and not sealed takes something back: until it is durable, nothing else is rendered (R4).
+    /// Whether what is pending takes something back: until it is durable, nothing else is rendered (R4).
     pending_narrows: bool,
+    /// Whether what is pending changes who is listed with this room.
+    pending_lists: bool,
     /// Somebody could be given more than its mailbox has.
     wants_advance: bool,
     flight: Option<Flight>,
@@ -175,6 +177,7 @@ impl Room {
                 replies: Vec::new(),
                 pages: Vec::new(),
                 pending_narrows: false,
+                pending_lists: false,
                 wants_advance: false,
                 flight: None,
                 subscribers: BTreeMap::new(),
@@ -380,7 +383,9 @@ impl Room {
         self.recent_bytes += entry_bytes(&entry);
         self.recent.push_back(entry.clone());
         self.pending_narrows |= may_take_back(&entry.event);
-        self.pending.push(entry);
+        self.pending_lists |= changes_listing(&entry.event);
+        // Here and not in `seal`: while a commit is under way, this costs no time.
+        self.pending.push(codec::seal(&entry, salt));
         self.wants_advance = true;
     }
 
@@ -450,19 +455,18 @@ impl Room {
 
     async fn seal(&mut self) {
         self.wants_advance = false;
-        self.pending_narrows = false;
+        let takes_back = std::mem::take(&mut self.pending_narrows);
+        let changes_listing = std::mem::take(&mut self.pending_lists);
         let now = self.now();
         let ranges = self.advance(now);
         let entries = std::mem::take(&mut self.pending);
-        let takes_back = entries.iter().any(|entry| may_take_back(&entry.event));
-        let changes_listing = entries.iter().any(|entry| changes_listing(&entry.event));
         let replies = std::mem::take(&mut self.replies);
         let pages = std::mem::take(&mut self.pages);
         let mut flight = Flight { done: oneshot::channel().1, replies, pages, takes_back, changes_listing };
         if entries.is_empty() && ranges.is_empty() {
             return self.publish(flight);
         }
-        let packed = self.tip.pack(&entries, &ranges, super::shared::salt);
+        let packed = self.tip.pack(entries, &ranges);
         self.marks
             .extend(packed.iter().map(|(first_entry, frame)| Mark { first_entry: *first_entry, digest: frame.digest }));
         let frames = packed.into_iter().map(|(_, frame)| frame).collect();
@@ -532,6 +536,8 @@ impl Room {
         std::mem::take(&mut self.replies).into_iter().for_each(|reply| reply(Err(later.clone())));
         std::mem::take(&mut self.pages).into_iter().for_each(|page| drop(page.answer.send(Err(later.clone()))));
         self.pending.clear();
+        self.pending_narrows = false;
+        self.pending_lists = false;
         self.wants_advance = false;
         if failure == Failure::StoreFull {
             self.reload().await;
@@ -587,7 +593,7 @@ impl Room {
     }
 
     fn forget_old(&mut self) {
-        let durable = self.pending.first().map_or(self.state.next(), |entry| entry.seq);
+        let durable = self.pending.first().map_or(self.state.next(), Sealed::seq);
         while self.recent_bytes > limits::RECENT_BYTES_MAX {
             match self.recent.front() {
                 Some(oldest) if oldest.seq < durable => {

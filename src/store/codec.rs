@@ -41,6 +41,34 @@ pub struct Unsealed {
     payload: Option<Vec<u8>>,
 }
 
+/// An entry as it will be stored, its payload's digest included: all that does not depend on what comes before it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sealed {
+    seq: Seq,
+    stored: pb::StoredEntry,
+}
+
+impl Sealed {
+    /// The place of the entry.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+}
+
+/// Makes an entry ready to be packed. `salt` draws 32 random bytes.
+pub fn seal<E: Logged>(entry: &E, salt: impl FnOnce() -> [u8; 32]) -> Sealed {
+    let Unsealed { mut header, payload } = entry.to_stored();
+    let payload = payload.map(|payload| {
+        let salt = salt();
+        header.payload_digest = Bytes::copy_from_slice(&chain::payload(&salt, &payload));
+        pb::stored_entry::Payload::Plain(pb::PlainPayload {
+            salt: Bytes::copy_from_slice(&salt),
+            payload: payload.into(),
+        })
+    });
+    Sealed { seq: entry.seq(), stored: pb::StoredEntry { header: header.encode_to_vec().into(), payload } }
+}
+
 /// A header that was read and verified.
 #[doc(hidden)]
 pub struct Header<'a>(&'a pb::Header);
@@ -98,22 +126,16 @@ impl Tip {
     }
 
     /// Packs entries and delivery records into frames, each of one stored value where that is possible, and moves the tip
-    /// behind them. `salt` draws 32 random bytes. Each frame comes with the place of its first entry.
-    pub fn pack<E: Logged>(
-        &mut self,
-        entries: &[E],
-        deliveries: &[Range],
-        salt: impl Fn() -> [u8; 32],
-    ) -> Vec<(Seq, Frame)> {
+    /// behind them. Each frame comes with the place of its first entry.
+    pub fn pack(&mut self, entries: Vec<Sealed>, deliveries: &[Range]) -> Vec<(Seq, Frame)> {
         let mut frames = Vec::new();
         let mut first = self.next_entry;
         let mut open = pb::Frame::default();
         let mut size = FRAME_OVERHEAD;
         let mut entry_tip = self.entry;
         open.previous_entry = Bytes::copy_from_slice(&self.entry);
-        for entry in entries {
-            debug_assert_eq!(entry.seq(), self.next_entry, "R2: entries follow each other");
-            let stored = seal(entry.to_stored(), &salt);
+        for Sealed { seq, stored } in entries {
+            debug_assert_eq!(seq, self.next_entry, "R2: entries follow each other");
             let length = stored.encoded_len() + 4;
             if size + length > limits::VALUE_BYTES_MAX && !open.entries.is_empty() {
                 frames.push((first, self.close(std::mem::take(&mut open), entry_tip)));
@@ -230,19 +252,6 @@ fn open<E: Logged>(frame: &pb::Frame, mut tip: Tip) -> Result<(Opened<E>, Tip), 
         frame.deliveries.iter().map(|bytes| from_stored::range(bytes.clone())).collect::<Result<_, _>>()?;
     let tip = Tip { next_frame: tip.next_frame + 1, frame: digest, ..tip };
     Ok((Opened { entries, deliveries, digest }, tip))
-}
-
-fn seal(unsealed: Unsealed, salt: &impl Fn() -> [u8; 32]) -> pb::StoredEntry {
-    let Unsealed { mut header, payload } = unsealed;
-    let payload = payload.map(|payload| {
-        let salt = salt();
-        header.payload_digest = Bytes::copy_from_slice(&chain::payload(&salt, &payload));
-        pb::stored_entry::Payload::Plain(pb::PlainPayload {
-            salt: Bytes::copy_from_slice(&salt),
-            payload: payload.into(),
-        })
-    });
-    pb::StoredEntry { header: header.encode_to_vec().into(), payload }
 }
 
 fn payload<'a>(header: &pb::Header, stored: &'a pb::StoredEntry) -> Result<Option<&'a [u8]>, What> {

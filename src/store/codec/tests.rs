@@ -236,8 +236,12 @@ fn ranges() -> Vec<Range> {
     }]
 }
 
+fn sealed<E: Logged>(entries: &[E]) -> Vec<Sealed> {
+    entries.iter().map(|entry| seal(entry, || [1; 32])).collect()
+}
+
 fn packed() -> Vec<(Seq, Frame)> {
-    Tip::start(ROOM).pack(&entries(), &ranges(), || [1; 32])
+    Tip::start(ROOM).pack(sealed(&entries()), &ranges())
 }
 
 fn stored(frame: &Frame) -> StoredFrame {
@@ -312,7 +316,7 @@ fn frames_out_of_order_of_another_room_or_lost_are_detected() {
                 request: None,
                 event: Event::RoomClosed,
             };
-            tip.pack(&[entry], &[], || [1; 32]).pop().map(|(_, frame)| frame)
+            tip.pack(sealed(&[entry]), &[]).pop().map(|(_, frame)| frame)
         })
         .collect();
     let mut tip = Tip::start(ROOM);
@@ -344,10 +348,10 @@ fn small_entries_share_a_value_and_a_large_one_has_a_frame_of_its_own() {
         Entry { seq: Seq(n), recorded_at: Timestamp(0), author: Some(actor("org/a/user/b")), request: None, event }
     };
     let small: Vec<Entry> = (0..9).map(|n| post(n, 1000)).collect();
-    let frames = Tip::start(ROOM).pack(&small, &[], || [1; 32]);
+    let frames = Tip::start(ROOM).pack(sealed(&small), &[]);
     assert_eq!(frames.len(), 3, "three to a value");
     assert!(frames.iter().all(|(_, frame)| frame.bytes.len() <= limits::VALUE_BYTES_MAX));
-    let frames = Tip::start(ROOM).pack(&[post(0, 10), post(1, limits::TEXT_BYTES_MAX), post(2, 10)], &[], || [1; 32]);
+    let frames = Tip::start(ROOM).pack(sealed(&[post(0, 10), post(1, limits::TEXT_BYTES_MAX), post(2, 10)]), &[]);
     assert_eq!(frames.iter().map(|(first, _)| first.0).collect::<Vec<_>>(), [0, 1, 2]);
     assert!(frames.iter().all(|(_, frame)| frame.bytes.len() <= limits::FRAME_BYTES_MAX));
 }
@@ -398,7 +402,7 @@ fn a_connection_of_rooms_reads_back_as_it_was_written() {
             reason: "the same group".into(),
         },
     };
-    let (_, frame) = Tip::start(RoomId::DIRECTORY).pack(std::slice::from_ref(&entry), &[], || [1; 32]).remove(0);
+    let (_, frame) = Tip::start(RoomId::DIRECTORY).pack(sealed(std::slice::from_ref(&entry)), &[]).remove(0);
     let opened: Opened<DirectoryEntry> = Tip::start(RoomId::DIRECTORY).follow(&stored(&frame)).expect("verifies");
     assert_eq!(opened.entries, [entry]);
 }
