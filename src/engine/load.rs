@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::{self, Loaded};
 use crate::room::chain::Digest;
 use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
-use crate::room::mailbox::Mailboxes;
-use crate::room::state::{RoomState, fold};
+use crate::room::state::fold;
 use crate::store::codec::{self, Damage, Logged, Opened, Tip};
 use crate::store::{Store, StoreError};
 
@@ -27,28 +29,27 @@ pub enum LoadError {
 }
 
 /// What it takes to find a frame again and to know that it is the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Mark {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Mark {
     pub(super) first_entry: Seq,
     pub(super) digest: Digest,
-}
-
-/// A room as its log has it.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) state: RoomState,
-    pub(super) mailboxes: Mailboxes,
-    pub(super) tip: Tip,
-    pub(super) marks: Vec<Mark>,
 }
 
 /// Reads all frames of a log in order and hands over what is in them.
 pub fn replay<E: Logged>(
     store: &dyn Store,
     room: RoomId,
+    each: impl FnMut(Seq, Opened<E>) -> Result<(), &'static str>,
+) -> Result<Tip, LoadError> {
+    replay_from(store, room, Tip::start(room), each)
+}
+
+fn replay_from<E: Logged>(
+    store: &dyn Store,
+    room: RoomId,
+    mut tip: Tip,
     mut each: impl FnMut(Seq, Opened<E>) -> Result<(), &'static str>,
 ) -> Result<Tip, LoadError> {
-    let mut tip = Tip::start(room);
     loop {
         let frames = store.read(room, tip.next_frame()..u64::MAX, READ_BYTES)?;
         if frames.is_empty() {
@@ -62,16 +63,14 @@ pub fn replay<E: Logged>(
     }
 }
 
-/// Loads a room. `each` is shown its entries in order.
-pub(super) fn load(store: &dyn Store, room: RoomId, mut each: impl FnMut(&Entry)) -> Result<Loaded, LoadError> {
-    let mut state = RoomState::default();
-    let mut mailboxes = Mailboxes::default();
-    let mut marks = Vec::new();
-    let tip = replay(store, room, |first_entry, opened: Opened<Entry>| {
+/// Loads a room: from its snapshot, if it has one that is its log's, and what comes after it.
+pub(super) fn load(store: &dyn Store, room: RoomId) -> Result<Loaded, LoadError> {
+    let mut loaded = snapshot_of(store, room).unwrap_or_else(|| Loaded::empty(room));
+    let Loaded { state, mailboxes, tip, marks, .. } = &mut loaded;
+    *tip = replay_from(store, room, *tip, |first_entry, opened: Opened<Entry>| {
         for entry in &opened.entries {
-            fold(&mut state, entry);
-            mailboxes.follow(&state, entry);
-            each(entry);
+            fold(state, entry);
+            mailboxes.follow(state, entry);
         }
         for range in &opened.deliveries {
             mailboxes.restore(range).map_err(|_| "holds a delivery record that contradicts the log")?;
@@ -79,7 +78,17 @@ pub(super) fn load(store: &dyn Store, room: RoomId, mut each: impl FnMut(&Entry)
         marks.push(Mark { first_entry, digest: opened.digest });
         Ok(())
     })?;
-    Ok(Loaded { state, mailboxes, tip, marks })
+    Ok(loaded)
+}
+
+/// The room's snapshot, if the last frame that it covers is where it was.
+fn snapshot_of(store: &dyn Store, room: RoomId) -> Option<Loaded> {
+    let loaded = snapshot::read(room, &store.snapshot(room)?)?;
+    let mark = loaded.marks.last()?;
+    let number = loaded.tip.next_frame() - 1;
+    let frames = store.read(room, number..number + 1, 1).ok()?;
+    codec::reopen::<Entry>(room, mark.first_entry, loaded.tip.frame(), frames.first()?).ok()?;
+    Some(loaded)
 }
 
 /// A frame to read again.

@@ -40,6 +40,7 @@ mod outbox;
 mod races;
 mod room;
 mod shared;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -593,7 +594,7 @@ fn command_bytes(command: &Command) -> usize {
     }
 }
 
-/// Verifies every frame of the store, several rooms at once, and notes who is where.
+/// Reads all rooms, several at once, verifies what no snapshot covers, and notes who is where.
 fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(DirectoryLog, Listings), LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
     let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| *room != RoomId::DIRECTORY).collect();
@@ -615,18 +616,8 @@ fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(Directory
 }
 
 fn read_one(store: &dyn Store, room: RoomId, listings: &std::sync::Mutex<Listings>) -> Result<(), LoadError> {
-    let mut invitations = Vec::new();
-    let read = load::load(store, room, |entry| {
-        if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {
-            invitations.push((*invitation, organisation.clone()));
-        }
-    });
-    let mut listings = lock(listings);
-    for (invitation, organisation) in invitations {
-        listings.remember(invitation, room, organisation);
-    }
-    match read {
-        Ok(loaded) => listings.list(room, &loaded.state),
+    match load::load(store, room) {
+        Ok(loaded) => lock(listings).list(room, &loaded.state),
         Err(LoadError::Damaged(damage)) => {
             tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
         }

@@ -20,21 +20,22 @@ use tokio::sync::{mpsc, oneshot};
 use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
 use super::shared::{Admission, Shared, salt};
-use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
+use super::snapshot;
+use super::{Batch, Failure, Receiver, ShownReports, Written};
 use crate::limits;
 use crate::room::consent::Name;
 use crate::room::decide::{decide, expired};
-use crate::room::disclose::{Reader, is_visible, report, reports};
+use crate::room::disclose::{Reader, report, reports};
 use crate::room::event::{Command, Entry, Event, Request};
 use crate::room::ids::{Actor, Index, RoomId, Seq, Timestamp};
-use crate::room::mailbox::{Item, Mailboxes, Range, may_take_back};
+use crate::room::mailbox::{Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
 use crate::store::codec::{self, Sealed, Tip};
-use crate::store::committer::{self, CommitError};
-use crate::store::{StoreError, committer::Outcome as Committed};
+use crate::store::committer::CommitError;
 
 mod give;
+mod land;
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 type Reply = Box<dyn FnOnce(Result<(), Failure>) + Send>;
@@ -105,6 +106,8 @@ struct Flight {
     pages: Vec<Page>,
     takes_back: bool,
     changes_listing: bool,
+    /// The room as it is with this commit.
+    snapshot: Option<Vec<u8>>,
 }
 
 pub(super) struct Room {
@@ -120,6 +123,9 @@ pub(super) struct Room {
     mailboxes: Mailboxes,
     tip: Tip,
     marks: Vec<Mark>,
+    /// How far the last snapshot goes, or what was loaded.
+    kept_frames: u64,
+    kept_entries: Seq,
     /// The last entries, in order, pending ones included.
     recent: VecDeque<Arc<Entry>>,
     recent_bytes: usize,
@@ -171,6 +177,8 @@ impl Room {
                 mailboxes: Mailboxes::default(),
                 tip: Tip::start(id),
                 marks: Vec::new(),
+                kept_frames: 0,
+                kept_entries: Seq(0),
                 recent: VecDeque::new(),
                 recent_bytes: 0,
                 pending: Vec::new(),
@@ -192,7 +200,7 @@ impl Room {
 
     async fn reload(&mut self) {
         let (store, id) = (self.shared.store.clone(), self.id);
-        let loaded = tokio::task::spawn_blocking(move || load(&*store, id, |_| {})).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&*store, id)).await;
         self.recent.clear();
         self.recent_bytes = 0;
         match loaded {
@@ -201,6 +209,8 @@ impl Room {
                 self.mailboxes = loaded.mailboxes;
                 self.tip = loaded.tip;
                 self.marks = loaded.marks;
+                self.kept_frames = self.tip.next_frame();
+                self.kept_entries = self.tip.next_entry();
             }
             Ok(Err(error)) => self.quarantine(&error.to_string()),
             Err(_) => self.quarantine("reading it panicked"),
@@ -235,6 +245,9 @@ impl Room {
                 () = self.shared.stopping.cancelled(), if self.flight.is_none() => {}
                 () = tokio::time::sleep(expiry.unwrap_or(IDLE)) => {
                     self.end_expired();
+                    if self.is_idle() {
+                        self.keep().await;
+                    }
                     if self.is_idle() && self.shared.forget(self.id, || self.is_unasked()) {
                         return;
                     }
@@ -245,6 +258,7 @@ impl Room {
             }
             if self.shared.stopping.is_cancelled() && self.flight.is_none() {
                 self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::ShuttingDown));
+                self.keep().await;
                 return;
             }
         }
@@ -462,7 +476,8 @@ impl Room {
         let entries = std::mem::take(&mut self.pending);
         let replies = std::mem::take(&mut self.replies);
         let pages = std::mem::take(&mut self.pages);
-        let mut flight = Flight { done: oneshot::channel().1, replies, pages, takes_back, changes_listing };
+        let done = oneshot::channel().1;
+        let mut flight = Flight { done, replies, pages, takes_back, changes_listing, snapshot: None };
         if entries.is_empty() && ranges.is_empty() {
             return self.publish(flight);
         }
@@ -471,6 +486,9 @@ impl Room {
             .extend(packed.iter().map(|(first_entry, frame)| Mark { first_entry: *first_entry, digest: frame.digest }));
         let frames = packed.into_iter().map(|(_, frame)| frame).collect();
         flight.done = self.shared.committer.submit(frames).await;
+        if snapshot::is_due(self.tip.next_entry(), self.kept_entries) {
+            flight.snapshot = self.snapshot();
+        }
         self.flight = Some(flight);
     }
 
@@ -500,109 +518,6 @@ impl Room {
     fn advance_one(&mut self, receiver: &Receiver, max: usize, now: Timestamp) -> Option<Range> {
         let reader = Reader::new(&self.state, &receiver.actor).ok()?;
         self.mailboxes.advance(&self.state, reader, &receiver.actor, receiver.certificate, now, max)
-    }
-
-    // 3. Durable.
-
-    async fn landed(&mut self, done: Result<Result<(), CommitError>, oneshot::error::RecvError>) {
-        let Some(flight) = self.flight.take() else { return };
-        match done {
-            Ok(Ok(())) => self.publish(flight),
-            Ok(Err(error)) => self.failed(flight, &error).await,
-            Err(_) => {
-                let source = StoreError::Failed("the committer is gone".to_owned());
-                self.failed(flight, &CommitError { outcome: Committed::Unknown, source }).await;
-            }
-        }
-    }
-
-    /// The commit was not made: what was decided on top of it is void.
-    async fn failed(&mut self, flight: Flight, error: &CommitError) {
-        let nothing = error.outcome == committer::Outcome::NothingWritten;
-        let failure = match &error.source {
-            StoreError::Full { .. } => Failure::StoreFull,
-            StoreError::Damaged(_) | StoreError::Failed(_) if nothing => {
-                Failure::StoreFailed { outcome: Outcome::NothingWritten }
-            }
-            StoreError::Damaged(_) | StoreError::Failed(_) => Failure::StoreFailed { outcome: Outcome::Unknown },
-        };
-        // What was decided after the commit was never given to the store.
-        let later = match failure {
-            Failure::StoreFailed { .. } => Failure::StoreFailed { outcome: Outcome::NothingWritten },
-            _ => failure.clone(),
-        };
-        flight.replies.into_iter().for_each(|reply| reply(Err(failure.clone())));
-        flight.pages.into_iter().for_each(|page| drop(page.answer.send(Err(failure.clone()))));
-        std::mem::take(&mut self.replies).into_iter().for_each(|reply| reply(Err(later.clone())));
-        std::mem::take(&mut self.pages).into_iter().for_each(|page| drop(page.answer.send(Err(later.clone()))));
-        self.pending.clear();
-        self.pending_narrows = false;
-        self.pending_lists = false;
-        self.wants_advance = false;
-        if failure == Failure::StoreFull {
-            self.reload().await;
-        } else {
-            self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(later.clone()));
-            self.subscribers.clear();
-        }
-    }
-
-    // 4. and 5. Purge, publish.
-
-    fn publish(&mut self, flight: Flight) {
-        if flight.takes_back {
-            self.purge();
-        }
-        if flight.changes_listing {
-            self.shared.list(self.id, &self.state);
-        }
-        self.forget_old();
-        // No commit is under way here, so all that mailboxes have is on disk.
-        for subscriber in self.subscribers.values_mut() {
-            let mailbox = self.mailboxes.get(&subscriber.receiver.actor);
-            subscriber.recorded = mailbox.map_or(Index(0), |mailbox| mailbox.last());
-            subscriber.outbox.note_last(subscriber.recorded);
-        }
-        let ids: Vec<u64> = self.subscribers.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.pump(id));
-        flight.pages.into_iter().for_each(|page| self.turn(page));
-        flight.replies.into_iter().for_each(|reply| reply(Ok(())));
-    }
-
-    fn purge(&mut self) {
-        let now = self.now();
-        let (state, mailboxes) = (&self.state, &self.mailboxes);
-        self.subscribers.retain(|_, subscriber| {
-            let actor = &subscriber.receiver.actor;
-            match Reader::new(state, actor) {
-                Ok(reader) => {
-                    let stands = |index| {
-                        let item = mailboxes.get(actor).and_then(|mailbox| mailbox.item(index));
-                        matches!(item, Some(Item::Entry(_)))
-                    };
-                    let may_leave = |index, seq| stands(index) && is_visible(state, reader.slot(), actor, seq, now);
-                    subscriber.outbox.purge(may_leave);
-                    true
-                }
-                Err(refusal) => {
-                    subscriber.outbox.close(refusal.into());
-                    false
-                }
-            }
-        });
-    }
-
-    fn forget_old(&mut self) {
-        let durable = self.pending.first().map_or(self.state.next(), Sealed::seq);
-        while self.recent_bytes > limits::RECENT_BYTES_MAX {
-            match self.recent.front() {
-                Some(oldest) if oldest.seq < durable => {
-                    self.recent_bytes -= entry_bytes(oldest);
-                    self.recent.pop_front();
-                }
-                Some(_) | None => return,
-            }
-        }
     }
 }
 

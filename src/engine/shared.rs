@@ -67,15 +67,10 @@ impl Listings {
         for organisation in listing.concerned() {
             self.rooms_of.entry(organisation.clone()).or_default().insert(room);
         }
-        for (invitation, organisation) in listing.open_invitations() {
-            self.invitations.insert(invitation, (room, organisation.clone()));
+        for (invitation, organisation) in state.invited() {
+            self.invitations.insert(*invitation, (room, organisation.clone()));
         }
         self.rooms.insert(room, listing);
-    }
-
-    /// Remembers where an invitation led that was answered before this server started.
-    pub(super) fn remember(&mut self, invitation: InvitationId, room: RoomId, organisation: OrganisationId) {
-        self.invitations.insert(invitation, (room, organisation));
     }
 
     pub(super) fn rooms_of(&self, organisation: &OrganisationId) -> impl Iterator<Item = (RoomId, &Listing)> {

@@ -10,7 +10,7 @@ use crate::room::words::{Answer, Attribution, Audience, Material, Role, Sharing,
 use crate::store::memory::{Fault, MemoryStore};
 
 pub(super) struct World {
-    store: Arc<MemoryStore>,
+    pub(super) store: Arc<MemoryStore>,
     pub(super) engine: Engine,
     clock: Arc<AtomicI64>,
 }
@@ -70,7 +70,7 @@ impl World {
         Self::on(Arc::new(MemoryStore::new())).await
     }
 
-    async fn on(store: Arc<MemoryStore>) -> Self {
+    pub(super) async fn on(store: Arc<MemoryStore>) -> Self {
         let clock = Arc::new(AtomicI64::new(1_000_000));
         let read = clock.clone();
         let engine = Engine::start(store.clone(), Arc::new(move || Timestamp(read.load(Ordering::SeqCst))), settings());
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// The process ends and starts again.
-    async fn restart(self) -> Self {
+    pub(super) async fn restart(self) -> Self {
         self.engine.stop().await;
         Self::on(Arc::new(self.store.restart())).await
     }
@@ -122,7 +122,7 @@ impl World {
         self.engine.write(&actor(who), room, request(), command).await
     }
 
-    async fn texts(&self, who: &str, room: RoomId) -> Vec<String> {
+    pub(super) async fn texts(&self, who: &str, room: RoomId) -> Vec<String> {
         let batch = self.engine.page(&receiver(who), room, Index(0), 1000, 1 << 20).await.expect("a page");
         texts(&batch)
     }
@@ -381,7 +381,7 @@ async fn r9_a_delivery_record_is_durable_before_the_delivery_is_given() {
         let given = batch.first.0 + batch.deliveries.len() as u64 - 1;
         // What a kill at this instant would leave.
         let left = world.store.restart();
-        let loaded = super::load::load(&left, room, |_| {}).expect("verifies");
+        let loaded = super::load::load(&left, room).expect("verifies");
         let recorded = loaded.mailboxes.get(&actor("region-b")).map_or(0, |mailbox| mailbox.last().0);
         assert!(recorded >= given, "{given} given, {recorded} on record");
     }

@@ -2,12 +2,14 @@
 //!
 //! Leans on: `words`, `ids`. Upholds: R5, R6 (with `state`, which keeps since when a sharing has held). Tested in `tests/it/disclosure.rs`.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{MessageId, OrganisationId, ParticipantId, Timestamp};
 use super::mutant::{Mutant, is_on};
 use super::words::{Answer, Attribution, Audience, Material, PoliceAnswer, Sharing};
 
 /// A participant's number within one room, in the order of first admission. Never leaves the server.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Slot(pub u16);
 
 impl Slot {
@@ -18,7 +20,7 @@ impl Slot {
 }
 
 /// A set of slots.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Slots(Vec<u64>);
 
 impl Slots {
@@ -53,7 +55,7 @@ impl FromIterator<Slot> for Slots {
 }
 
 /// A participant as somebody calls it: by organisation id, or by the participant id that it is shown under.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Name {
     /// By its organisation id.
     Organisation(OrganisationId),
@@ -62,7 +64,7 @@ pub enum Name {
 }
 
 /// One answer of the grid, and whom it covers.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Cell {
     /// The answer.
     pub sharing: Sharing,
@@ -72,7 +74,7 @@ pub struct Cell {
 }
 
 /// What was answered for one named participant.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Named {
     /// As the source wrote it.
     pub name: Name,
@@ -84,7 +86,7 @@ pub struct Named {
 }
 
 /// What one organisation allows in one room, now.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Consent {
     /// How often it was changed; 0 is never.
     pub version: u64,

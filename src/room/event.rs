@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::command::{Command, Draft, OpenRoom, OpeningReport, RelayDraft};
 use super::consent::{ConsentChange, Scope};
 use super::ids::{
@@ -350,7 +352,7 @@ pub enum Event {
 }
 
 /// That receivers of what was withdrawn are asked to delete it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Recall {
     /// How receivers refer to it.
     pub id: RecallId,
@@ -359,7 +361,7 @@ pub struct Recall {
 }
 
 /// What a source is asked about.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Subject {
     /// These earlier messages of its own.
     Messages(Vec<MessageId>),
@@ -368,7 +370,7 @@ pub enum Subject {
 }
 
 /// To whom it would go.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AskedFor<Who> {
     /// These.
     Organisations(Vec<Who>),
@@ -377,7 +379,7 @@ pub enum AskedFor<Who> {
 }
 
 /// A disclosure under a legal duty.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LegalDuty {
     /// The law, 1 to [`crate::limits::REASON_BYTES_MAX`] bytes.
     pub statute: Arc<str>,

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits;
@@ -14,7 +15,7 @@ use crate::limits;
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub Uuid);
 
         impl $name {
@@ -90,7 +91,7 @@ impl RoomId {
 }
 
 /// The position of an entry in a room's log, from 0. Never leaves the server.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
 impl Seq {
@@ -102,15 +103,15 @@ impl Seq {
 }
 
 /// The place of a delivery in one actor's mailbox, from 1. Zero means "before the first".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Index(pub u64);
 
 /// Microseconds since 1970-01-01T00:00:00Z. The server's clock, except where a field says that it is the client's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
 /// An organisation's id: 1 to 63 characters of `a-z`, `0-9` and inner `-`, as in its certificates.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OrganisationId(Arc<str>);
 
 /// Why a text is no name.
@@ -160,7 +161,7 @@ impl fmt::Debug for OrganisationId {
 }
 
 /// A person or a program.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum ActorKind {
     /// A person.
     User,
@@ -180,7 +181,7 @@ impl ActorKind {
 
 /// Somebody acting for an organisation: `org/<organisation>/user/<name>` or `org/<organisation>/service/<name>`, the path
 /// of the URI name in its certificate. The trust domain is the server's and the same for all.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// For whom.
     pub organisation: OrganisationId,

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::disclose::{Reader, is_visible, is_visible_in_place};
 use super::event::{Entry, Event, Recall};
 use super::ids::{Actor, Index, OrganisationId, RecallId, Seq, Timestamp};
@@ -28,7 +30,7 @@ pub struct Range {
 }
 
 /// Deliveries in a row.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Run {
     /// These consecutive entries.
     Entries {
@@ -49,7 +51,7 @@ pub enum Run {
 }
 
 /// Which deliveries of a mailbox were withdrawn: ranges of indexes, in order, both ends included. No reason is given.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Notice {
     /// First and last index of each range.
     pub ranges: Vec<(Index, Index)>,
@@ -108,7 +110,7 @@ impl Run {
 }
 
 /// One actor's mailbox.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Mailbox {
     /// Each with the index of its first delivery.
     runs: Vec<(Index, Run)>,
@@ -303,7 +305,7 @@ fn merged<'a>(ranges: impl Iterator<Item = &'a (Index, Index)>) -> Vec<(Index, I
 }
 
 /// All mailboxes of a room.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Mailboxes(BTreeMap<Actor, Mailbox>);
 
 impl Mailboxes {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::matters::Matters;
 pub(super) use self::openings::{Opened, OpenedBy, Opening};
 pub(super) use self::relay::{Relay, RelayBar, RelayWish, only_source};
@@ -24,7 +26,7 @@ mod relay;
 mod rule;
 
 /// An organisation that is or was in the room.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Participant {
     /// Who.
     pub organisation: OrganisationId,
@@ -82,7 +84,7 @@ impl Participant {
 }
 
 /// An invitation that waits for its answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Invitation {
     /// Who is invited.
     pub organisation: OrganisationId,
@@ -95,7 +97,7 @@ pub struct Invitation {
 }
 
 /// What stays in memory of an entry: all that decides who may see it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Trace {
     /// A message.
     Message(Posted),
@@ -120,7 +122,7 @@ pub(super) enum Trace {
 }
 
 /// A message, but for its text.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Posted {
     pub(super) id: MessageId,
     pub(super) recorded_at: Timestamp,
@@ -140,7 +142,7 @@ pub(super) struct Posted {
 }
 
 /// How a message came to be shown to nobody any more but its source and the coordinator.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Fall {
     /// Its source withdrew its consent for it.
     Withdrawn,
@@ -151,7 +153,7 @@ pub(super) enum Fall {
 }
 
 /// Who a message was narrowed to by its source.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Narrowed {
     /// To these participants.
     Recipients(Slots),
@@ -160,7 +162,7 @@ pub(super) enum Narrowed {
 }
 
 /// Whom a participant has been shown, for good.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Known {
     /// By participant id.
     by_id: Slots,
@@ -169,7 +171,7 @@ struct Known {
 }
 
 /// Whether a room takes messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Status {
     /// It does.
     Open,
@@ -181,7 +183,7 @@ pub enum Status {
 const BROKEN: Seq = Seq(u64::MAX);
 
 /// A room, as the fold of its log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RoomState {
     pub(super) next: Seq,
     pub(super) last_recorded_at: Timestamp,
@@ -193,6 +195,8 @@ pub struct RoomState {
     by_organisation: HashMap<OrganisationId, Slot>,
     by_participant: HashMap<ParticipantId, Slot>,
     pub(super) invitations: BTreeMap<InvitationId, Invitation>,
+    /// Whom each invitation was for, also of those that were answered.
+    invited: BTreeMap<InvitationId, OrganisationId>,
     pub(super) traces: Vec<Trace>,
     messages: HashMap<MessageId, Seq>,
     /// Which of them are relays.
@@ -228,6 +232,7 @@ impl Default for RoomState {
             by_organisation: HashMap::new(),
             by_participant: HashMap::new(),
             invitations: BTreeMap::new(),
+            invited: BTreeMap::new(),
             traces: Vec::new(),
             messages: HashMap::new(),
             relays: Vec::new(),
@@ -305,6 +310,11 @@ impl RoomState {
     /// Invitations that wait for an answer.
     pub fn invitations(&self) -> &BTreeMap<InvitationId, Invitation> {
         &self.invitations
+    }
+
+    /// Whom each invitation was for, also of those that were answered.
+    pub fn invited(&self) -> &BTreeMap<InvitationId, OrganisationId> {
+        &self.invited
     }
 
     /// Where a message is.
@@ -468,6 +478,7 @@ impl RoomState {
                 Trace::About(slot)
             }
             Event::OrganisationInvited { invitation, organisation, role, participant } => {
+                self.invited.insert(*invitation, organisation.clone());
                 self.invitations.insert(
                     *invitation,
                     Invitation {

@@ -2,8 +2,10 @@
 //!
 //! Every match on them names each word, so that a new one asks its question everywhere.
 
+use serde::{Deserialize, Serialize};
+
 /// What is shared: the fact sheet's three nouns.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Material {
     /// Descriptions, assessments, indicators in prose.
     Information,
@@ -19,7 +21,7 @@ impl Material {
 }
 
 /// With whom, as a class of participants.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Audience {
     /// Participants with the role `affected organisation`, the source excepted.
     OtherAffectedOrganisations,
@@ -34,7 +36,7 @@ impl Audience {
 
 /// What an organisation answered for one material and one audience, from the least to the most.
 /// `NotAnswered` is shown as unanswered and enforced as `No`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Sharing {
     /// The question is open. Enforced as no.
     #[default]
@@ -48,7 +50,7 @@ pub enum Sharing {
 }
 
 /// An answer to a yes-or-no question that may be left open. Open is enforced as no.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Answer {
     /// The question is open.
     #[default]
@@ -71,7 +73,7 @@ pub enum Assessment {
 }
 
 /// The part that a participant plays in one room.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Role {
     /// The national CERT. One per room.
     Coordinator,
@@ -95,7 +97,7 @@ impl Role {
 }
 
 /// How an organisation appears to the others, from the least to the most. It can be raised and never lowered.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Attribution {
     /// Nobody but the coordinator can tell that it is in the room.
     #[default]
@@ -107,7 +109,7 @@ pub enum Attribution {
 }
 
 /// The answer to "is it to be reported to the police?".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum PoliceAnswer {
     /// The question is open. Enforced as no.
     #[default]
@@ -121,7 +123,7 @@ pub enum PoliceAnswer {
 }
 
 /// A TLP 2.0 label (FIRST), from the widest to the narrowest. It tells the recipient what to do next; only `Red` changes delivery.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Tlp {
     /// No limit on disclosure.
     Clear,
@@ -147,7 +149,7 @@ pub enum AskAnswer {
 }
 
 /// What a receiver answers when it is asked to delete what was withdrawn.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum RecallAnswer {
     /// It has deleted it.
     Deleted,

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
+use serde::{Deserialize, Serialize};
 
 use super::{Frame, StoredFrame};
 use crate::limits;
@@ -74,7 +75,7 @@ pub fn seal<E: Logged>(entry: &E, salt: impl FnOnce() -> [u8; 32]) -> Sealed {
 pub struct Header<'a>(&'a pb::Header);
 
 /// Where a log ends: what the next frame must follow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tip {
     room: RoomId,
     next_frame: u64,
@@ -118,6 +119,11 @@ impl Tip {
     /// The number of the next frame.
     pub fn next_frame(&self) -> u64 {
         self.next_frame
+    }
+
+    /// The digest of the last frame.
+    pub fn frame(&self) -> &Digest {
+        &self.frame
     }
 
     /// The place of the next entry.

@@ -37,6 +37,7 @@ struct Inner {
     next: BTreeMap<RoomId, u64>,
     /// Written by a commit that failed: not to be seen before a restart.
     hidden: Vec<Frame>,
+    snapshots: BTreeMap<RoomId, Vec<u8>>,
     clock_floor: Timestamp,
     fault: Option<Fault>,
     failed: Option<StoreError>,
@@ -194,6 +195,14 @@ impl Store for MemoryStore {
             found.push(StoredFrame { number, bytes: bytes.clone() });
         }
         Ok(found)
+    }
+
+    fn snapshot(&self, room: RoomId) -> Option<Vec<u8>> {
+        self.lock().snapshots.get(&room).cloned()
+    }
+
+    fn keep_snapshot(&self, room: RoomId, bytes: &[u8]) {
+        self.lock().snapshots.insert(room, bytes.to_owned());
     }
 
     fn rooms(&self) -> Result<Vec<RoomId>, StoreError> {

@@ -56,6 +56,13 @@ pub trait Store: Send + Sync + 'static {
     /// one). Empty at the end, and for a room that has none. A missing number in between is [`StoreError::Damaged`].
     fn read(&self, room: RoomId, numbers: Range<u64>, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError>;
 
+    /// What was last kept for a room by `keep_snapshot`, if it is still there. It may be of another time than the frames, and damaged.
+    fn snapshot(&self, room: RoomId) -> Option<Vec<u8>>;
+
+    /// Keeps something derived from a room's frames, in place of what was kept before. It need not be durable, and nothing depends on
+    /// it: where it fails, nothing is kept.
+    fn keep_snapshot(&self, room: RoomId, bytes: &[u8]);
+
     /// Every room that has a frame, the directory included, in the order of their ids.
     fn rooms(&self) -> Result<Vec<RoomId>, StoreError>;
 

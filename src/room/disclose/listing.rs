@@ -75,11 +75,6 @@ impl Listing {
         self.present.keys().chain(self.invitations.values().map(|invitation| &invitation.organisation))
     }
 
-    /// The invitations that wait for an answer: for the server's own use.
-    pub fn open_invitations(&self) -> impl Iterator<Item = (InvitationId, &OrganisationId)> {
-        self.invitations.iter().map(|(id, invitation)| (*id, &invitation.organisation))
-    }
-
     /// The room as a participant's list shows it; nothing to who isn't in it.
     pub fn shown_to(&self, organisation: &OrganisationId) -> Option<Disclosed<ShownListing>> {
         let role = *self.present.get(organisation)?;

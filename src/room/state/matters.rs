@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::RoomState;
 use crate::limits;
 use crate::room::consent::Slot;
@@ -15,7 +17,7 @@ use crate::room::ids::{
 use crate::room::words::{PoliceAnswer, RecallAnswer, Role};
 
 /// Everything that waits, or that an answer may refer to.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(in crate::room) struct Matters {
     /// Releases in force: whose, and where.
     pub(in crate::room) releases: BTreeMap<ReleaseId, (Slot, Seq)>,
@@ -33,7 +35,7 @@ pub(in crate::room) struct Matters {
 }
 
 /// A question of the coordinator to a source.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Ask {
     pub(in crate::room) source: Slot,
     pub(in crate::room) subject: Subject,
@@ -43,7 +45,7 @@ pub(in crate::room) struct Ask {
 }
 
 /// A withdrawal whose receivers are asked to delete, and what they answered.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Recalled {
     pub(in crate::room) source: Slot,
     /// How many there were before it.
@@ -52,7 +54,7 @@ pub(in crate::room) struct Recalled {
 }
 
 /// A legal disclosure that its source is not told of yet.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Suppressed {
     pub(in crate::room) until: Timestamp,
     pub(in crate::room) disclosure: DisclosureId,
@@ -63,7 +65,7 @@ pub(in crate::room) struct Suppressed {
 }
 
 /// One side of an introduction.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Introduction {
     pub(in crate::room) of: Slot,
     pub(in crate::room) other: IntroductionId,

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Posted, RoomState, Trace};
 use crate::room::consent::{ConsentChange, Scope, Slot, Slots};
 use crate::room::ids::{MessageId, OrganisationId, Seq, Timestamp};
@@ -13,7 +15,7 @@ use crate::room::mutant::{Mutant, is_on};
 use crate::room::words::{Material, PoliceAnswer, Sharing};
 
 /// That one message is open to one organisation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Opening {
     pub(in crate::room) reader: Slot,
     pub(in crate::room) message: Seq,
@@ -22,7 +24,7 @@ pub(in crate::room) struct Opening {
 }
 
 /// On what ground messages are opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) enum OpenedBy {
     /// Their source released them.
     Release,
@@ -38,7 +40,7 @@ pub(in crate::room) enum OpenedBy {
 }
 
 /// What an entry opened to whom.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Opened {
     pub(in crate::room) ground: OpenedBy,
     /// Whose consent it is.

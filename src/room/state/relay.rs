@@ -4,6 +4,8 @@
 //! at least three affected organisations before its eyes that could be the source, or the source approves the exact text.
 //! A child of `state`. Upholds: R5.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Posted, RoomState};
 use crate::limits;
 use crate::room::chain;
@@ -14,7 +16,7 @@ use crate::room::mutant::{Mutant, is_on};
 use crate::room::words::{Material, Role, Sharing, Tlp};
 
 /// What a relay is made from, and whom it went to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::room) struct Relay {
     /// The messages that it is made from.
     pub(in crate::room) parents: Vec<Seq>,

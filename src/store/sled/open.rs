@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `format` | ours | product, format number, store id; its presence means that the store was completely made |
 //! | `format.new` | ours | a store is being made; nothing was acknowledged yet, so a leftover is wiped |
+//! | `snapshots/` | ours | room states, derived from the rest: may be deleted |
 //! | `high-water` | ours | how far the store has come, see `high_water` |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's | `blobs/` stays empty: sled never syncs what lies there |
 //!
@@ -29,6 +30,8 @@ use crate::room::ids::RoomId;
 const FORMAT_FILE: &str = "format";
 const CREATING_FILE: &str = "format.new";
 pub(super) const HIGH_WATER_FILE: &str = "high-water";
+/// A folder of files that are derived from the rest, see `engine::snapshot`.
+pub(super) const SNAPSHOTS: &str = "snapshots";
 pub(super) const DB_FILE: &str = "db";
 
 /// sled's own lock can outlive a closed database by an instant; ours is held by then, so nobody else is meant.

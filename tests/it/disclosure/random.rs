@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
+use samverkan::engine::snapshot;
 use samverkan::room::consent::Name;
 use samverkan::room::disclose::{Reader, explain, receipts, roster};
 use samverkan::room::event::{Command, Event};
-use samverkan::room::ids::{Actor, Index, Timestamp};
+use samverkan::room::ids::{Actor, Index, RoomId, Timestamp};
 use samverkan::room::mailbox::{Item, Mailboxes, Range};
 use samverkan::room::refusal::Refusal;
 use samverkan::room::state::{RoomState, fold};
+use samverkan::store::codec::Tip;
 
 use super::{compare, from_env, made};
 use crate::histories::{Cast, MINUTE, Rng};
@@ -368,6 +370,12 @@ impl History {
         }
         if state != self.room.state {
             return Err("another state after a restart".to_owned());
+        }
+        let room = RoomId::from_bytes([7; 16]);
+        let kept = snapshot::of(room, &state, &mailboxes, &Tip::start(room), &[]).ok_or("no snapshot can be made")?;
+        let loaded = snapshot::read(room, &kept).ok_or("its own snapshot can't be read")?;
+        if loaded.state != state || loaded.mailboxes != mailboxes {
+            return Err("another state in a snapshot".to_owned());
         }
         for actor in &self.readers {
             for index in 0..=self.room.last_index(actor) + 1 {

@@ -1,0 +1,144 @@
+//! What follows a commit. One question: what may leave now that this is on disk, or is known not to be?
+//!
+//! A child of the room's task, which alone calls it.
+//! Upholds: R4, R6.
+
+use tokio::sync::oneshot;
+
+use super::super::{Failure, Outcome, snapshot};
+use super::{Flight, Room, entry_bytes};
+use crate::limits;
+use crate::room::disclose::{Reader, is_visible};
+use crate::room::ids::Index;
+use crate::room::mailbox::Item;
+use crate::store::StoreError;
+use crate::store::codec::Sealed;
+use crate::store::committer::{CommitError, Outcome as Committed};
+
+impl Room {
+    /// The room as it is now, where nothing is pending.
+    pub(super) fn snapshot(&mut self) -> Option<Vec<u8>> {
+        self.kept_frames = self.tip.next_frame();
+        self.kept_entries = self.tip.next_entry();
+        snapshot::of(self.id, &self.state, &self.mailboxes, &self.tip, &self.marks)
+    }
+
+    /// Keeps a snapshot of a room that nobody uses any more.
+    pub(super) async fn keep(&mut self) {
+        let is_whole = !self.is_damaged && self.flight.is_none() && self.pending.is_empty();
+        if is_whole
+            && snapshot::is_worth_keeping(&self.tip, self.kept_frames)
+            && let Some(bytes) = self.snapshot()
+        {
+            let (store, id) = (self.shared.store.clone(), self.id);
+            let _ = tokio::task::spawn_blocking(move || store.keep_snapshot(id, &bytes)).await;
+        }
+    }
+
+    // 3. Durable.
+
+    pub(super) async fn landed(&mut self, done: Result<Result<(), CommitError>, oneshot::error::RecvError>) {
+        let Some(flight) = self.flight.take() else { return };
+        match done {
+            Ok(Ok(())) => self.publish(flight),
+            Ok(Err(error)) => self.failed(flight, &error).await,
+            Err(_) => {
+                let source = StoreError::Failed("the committer is gone".to_owned());
+                self.failed(flight, &CommitError { outcome: Committed::Unknown, source }).await;
+            }
+        }
+    }
+
+    /// The commit was not made: what was decided on top of it is void.
+    async fn failed(&mut self, flight: Flight, error: &CommitError) {
+        let nothing = error.outcome == Committed::NothingWritten;
+        let failure = match &error.source {
+            StoreError::Full { .. } => Failure::StoreFull,
+            StoreError::Damaged(_) | StoreError::Failed(_) if nothing => {
+                Failure::StoreFailed { outcome: Outcome::NothingWritten }
+            }
+            StoreError::Damaged(_) | StoreError::Failed(_) => Failure::StoreFailed { outcome: Outcome::Unknown },
+        };
+        // What was decided after the commit was never given to the store.
+        let later = match failure {
+            Failure::StoreFailed { .. } => Failure::StoreFailed { outcome: Outcome::NothingWritten },
+            _ => failure.clone(),
+        };
+        flight.replies.into_iter().for_each(|reply| reply(Err(failure.clone())));
+        flight.pages.into_iter().for_each(|page| drop(page.answer.send(Err(failure.clone()))));
+        std::mem::take(&mut self.replies).into_iter().for_each(|reply| reply(Err(later.clone())));
+        std::mem::take(&mut self.pages).into_iter().for_each(|page| drop(page.answer.send(Err(later.clone()))));
+        self.pending.clear();
+        self.pending_narrows = false;
+        self.pending_lists = false;
+        self.wants_advance = false;
+        if failure == Failure::StoreFull {
+            self.reload().await;
+        } else {
+            self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(later.clone()));
+            self.subscribers.clear();
+        }
+    }
+
+    // 4. and 5. Purge, publish.
+
+    pub(super) fn publish(&mut self, flight: Flight) {
+        if flight.takes_back {
+            self.purge();
+        }
+        if flight.changes_listing {
+            self.shared.list(self.id, &self.state);
+        }
+        if let Some(bytes) = flight.snapshot {
+            let (store, id) = (self.shared.store.clone(), self.id);
+            tokio::task::spawn_blocking(move || store.keep_snapshot(id, &bytes));
+        }
+        self.forget_old();
+        // No commit is under way here, so all that mailboxes have is on disk.
+        for subscriber in self.subscribers.values_mut() {
+            let mailbox = self.mailboxes.get(&subscriber.receiver.actor);
+            subscriber.recorded = mailbox.map_or(Index(0), |mailbox| mailbox.last());
+            subscriber.outbox.note_last(subscriber.recorded);
+        }
+        let ids: Vec<u64> = self.subscribers.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.pump(id));
+        flight.pages.into_iter().for_each(|page| self.turn(page));
+        flight.replies.into_iter().for_each(|reply| reply(Ok(())));
+    }
+
+    fn purge(&mut self) {
+        let now = self.now();
+        let (state, mailboxes) = (&self.state, &self.mailboxes);
+        self.subscribers.retain(|_, subscriber| {
+            let actor = &subscriber.receiver.actor;
+            match Reader::new(state, actor) {
+                Ok(reader) => {
+                    let stands = |index| {
+                        let item = mailboxes.get(actor).and_then(|mailbox| mailbox.item(index));
+                        matches!(item, Some(Item::Entry(_)))
+                    };
+                    let may_leave = |index, seq| stands(index) && is_visible(state, reader.slot(), actor, seq, now);
+                    subscriber.outbox.purge(may_leave);
+                    true
+                }
+                Err(refusal) => {
+                    subscriber.outbox.close(refusal.into());
+                    false
+                }
+            }
+        });
+    }
+
+    fn forget_old(&mut self) {
+        let durable = self.pending.first().map_or(self.state.next(), Sealed::seq);
+        while self.recent_bytes > limits::RECENT_BYTES_MAX {
+            match self.recent.front() {
+                Some(oldest) if oldest.seq < durable => {
+                    self.recent_bytes -= entry_bytes(oldest);
+                    self.recent.pop_front();
+                }
+                Some(_) | None => return,
+            }
+        }
+    }
+}
