@@ -31,7 +31,8 @@
 //! | [`service`] | which domain words does a request mean, which status does a refusal get? | `engine`, `identity`, `api` |
 //! | [`server`] | which parts make a server? | all of the above |
 //! | [`client`] | how does a program talk to it? Reconnects, resumes, retries | `api`, `identity` |
-//! | [`cli`] | how does a person talk to it? | `client`, `server` |
+//! | `bench` | how fast is it here, next to what this machine can do? | `client`, `identity`, the program itself |
+//! | [`cli`] | how does a person talk to it? | `client`, `server`, `bench` |
 //!
 //! **Architecture invariants.** `room` names no runtime, no wire, no disk, no clock and no randomness: `now` and ids are arguments.
 //! Only `store`'s sled adapter names sled. Only `service`, `client`, `server` and `api` name tonic or generated API types; only
@@ -93,6 +94,7 @@
 //! combination and random histories.
 
 pub mod api;
+mod bench;
 pub mod cli;
 pub mod client;
 pub mod engine;

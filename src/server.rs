@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, LoadError, Settings};
+use crate::engine::{Engine, Ids, LoadError, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::tls::load_authorities;
 use crate::identity::{
@@ -118,11 +118,11 @@ pub struct Running {
 impl Server {
     /// Opens the store and starts to serve, on the current tokio runtime. When it returns, clients can connect.
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        Self::start_at(config, Arc::new(system_clock)).await
+        Self::start_with(config, Arc::new(system_clock), Ids::random()).await
     }
 
-    /// As [`Server::start`], with a clock of the caller's.
-    pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartError> {
+    /// As [`Server::start`], with a clock and new ids of the caller's.
+    pub async fn start_with(config: Config, clock: Clock, ids: Ids) -> Result<Running, StartError> {
         let trust_domain: TrustDomain = config
             .trust_domain
             .parse()
@@ -142,6 +142,7 @@ impl Server {
             coordinator: config.coordinator.clone(),
             title: REPORTED_TITLE.into(),
             terms: config.terms.clone(),
+            ids,
         };
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 

@@ -175,6 +175,15 @@ pub(crate) fn previewed(previewed: &pb::PreviewedParticipant) -> Value {
 
 /// Who has a message, and what was made of it.
 pub(crate) fn receipts(message_id: &str, receipts: &pb::GetReceiptsResponse) -> Value {
+    let recall = |recall: &pb::RecallReceipt| {
+        let answered = recall.recorded_time.is_some();
+        json!({
+            "recall_id": recall.recall_id,
+            "answer": answered.then(|| word::<pb::RecallAnswer>(recall.answer)),
+            "comment": text(&recall.comment),
+            "recorded_time": time(recall.recorded_time.as_ref()),
+        })
+    };
     let receipt = |receipt: &pb::Receipt| {
         json!({
             "participant": participant(receipt.participant.as_ref()),
@@ -184,11 +193,7 @@ pub(crate) fn receipts(message_id: &str, receipts: &pb::GetReceiptsResponse) -> 
             "sees": receipt.sees,
             "reason": reason(receipt.reason),
             "text": text(&receipt.text),
-            "recall": receipt.recall.as_ref().map(|recall| json!({
-                "answer": word::<pb::RecallAnswer>(recall.answer),
-                "comment": text(&recall.comment),
-                "recorded_time": time(recall.recorded_time.as_ref()),
-            })),
+            "recalls": receipt.recalls.iter().map(recall).collect::<Vec<_>>(),
         })
     };
     let read =

@@ -51,6 +51,7 @@ fn settings(config: &ServerConfig) -> Config {
             coordinator_certificate: limits
                 .coordinator_streams_per_certificate
                 .unwrap_or(streams.coordinator_certificate),
+            ..streams
         },
     }
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod ask;
+mod bench;
 mod certs;
 pub mod config;
 mod confirm;
@@ -135,6 +136,8 @@ enum Command {
     Legal(legal::LegalCommand),
     /// Look at a store while the server is down, and verify every digest of it
     Inspect(inspect::Inspect),
+    /// Measure how fast it is here, next to what this machine can do
+    Bench(Box<bench::BenchCommand>),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -171,6 +174,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "samverkan", &mut script);
             std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(|error| Failure::of_output(&error))
         }
+        Command::Bench(command) => block_on(bench::run(*command, &session)),
         Command::Serve(command) => block_on(serve::run(&command)),
         Command::Dev(command) => block_on(dev::run(&command, cli.verbose)),
         Command::Organisation(command) => block_on(organisation::run(command, &session)),
@@ -289,6 +293,10 @@ mod tests {
             "legal confirm 31",
             "inspect chain --store .dev/store",
             "inspect entries --store .dev/store --room 1234",
+            "bench --self-contained --quick",
+            "bench --self-contained post serial --connections 8 --window 64 --size 1_024 --rooms 1 --seconds 5",
+            "bench --self-contained fanout catchup large subscribers stalled restart mixed disclose --quick",
+            "bench --authority certs/dev/ca --context cert-se --server-pid 7 --server-store .dev/store post",
             "completions bash",
             "-vv --context region-a tail",
         ] {
@@ -333,6 +341,9 @@ mod tests {
             "room introduce region-a vendor-x --to-first one",
             "introduction accept 9",
             "legal propose 12 --to police",
+            "bench",
+            "bench --self-contained --authority ca",
+            "bench --self-contained --window 0",
         ] {
             let words = std::iter::once("samverkan").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

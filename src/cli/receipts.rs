@@ -103,7 +103,9 @@ fn text(message_id: &str, receipts: &pb::GetReceiptsResponse) -> String {
     let rows: Vec<_> = rows.collect();
     parts.push(if rows.is_empty() { "nobody that you can see has it".into() } else { table(&header, rows) });
 
-    let recalls: Vec<_> = receipts.receipts.iter().filter_map(recall).collect();
+    let recalls =
+        receipts.receipts.iter().flat_map(|receipt| receipt.recalls.iter().map(move |one| recall(receipt, one)));
+    let recalls: Vec<_> = recalls.collect();
     if !recalls.is_empty() {
         parts.push(format!("Asked to delete it:\n{}", recalls.join("\n")));
     }
@@ -122,15 +124,14 @@ fn text(message_id: &str, receipts: &pb::GetReceiptsResponse) -> String {
     parts.join("\n\n")
 }
 
-fn recall(receipt: &pb::Receipt) -> Option<String> {
-    let recall = receipt.recall.as_ref()?;
+fn recall(receipt: &pb::Receipt, recall: &pb::RecallReceipt) -> String {
+    let (who, id) = (name(receipt.participant.as_ref()), short(&recall.recall_id));
+    if recall.recorded_time.is_none() {
+        return format!("  {who}, recall {id}: not answered");
+    }
     let comment = if recall.comment.is_empty() { String::new() } else { format!(": {}", one_line(&recall.comment)) };
-    Some(format!(
-        "  {}  {}: {}{comment}",
-        short_time(recall.recorded_time.as_ref()),
-        name(receipt.participant.as_ref()),
-        plain::<pb::RecallAnswer>(recall.answer)
-    ))
+    let (time, answer) = (short_time(recall.recorded_time.as_ref()), plain::<pb::RecallAnswer>(recall.answer));
+    format!("  {who}, recall {id}: {answer}, {time}{comment}")
 }
 
 fn relay(relay: &pb::RelayReceipt) -> String {
@@ -174,11 +175,15 @@ mod tests {
                     basis: pb::AudienceReason::Released as i32,
                     reason: pb::AudienceReason::Withdrawn as i32,
                     text: "it was withdrawn".into(),
-                    recall: Some(pb::RecallReceipt {
-                        answer: pb::RecallAnswer::RetainedByLaw as i32,
-                        comment: "Archives Act\nforged line".into(),
-                        recorded_time: at(90),
-                    }),
+                    recalls: vec![
+                        pb::RecallReceipt {
+                            recall_id: "4567cdef-0000".into(),
+                            answer: pb::RecallAnswer::RetainedByLaw as i32,
+                            comment: "Archives Act\nforged line".into(),
+                            recorded_time: at(90),
+                        },
+                        pb::RecallReceipt { recall_id: "5678cdef-0000".into(), ..Default::default() },
+                    ],
                     ..Default::default()
                 },
                 pb::Receipt { participant: of("vendor-x"), ..Default::default() },
@@ -200,7 +205,8 @@ mod tests {
             vendor-x  no                                        no                    no           is no longer here
 
             Asked to delete it:
-              2025-12-01 00:01:30Z  region-b: retained by law: Archives Act forged line
+              region-b, recall 4567cdef: retained by law, 2025-12-01 00:01:30Z: Archives Act forged line
+              region-b, recall 5678cdef: not answered
 
             Relays made of it:
               2025-12-01 00:00:30Z  relay 0123abcd to region-b

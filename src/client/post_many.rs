@@ -52,12 +52,29 @@ struct Posting<'a, I, F> {
     exhausted: bool,
     /// Whether anything was answered since the last failure.
     progress: bool,
+    /// The most that may be under way.
+    window: usize,
 }
 
 impl Client {
     /// Posts messages into one room, in order, and tells of each answer as it comes. A refusal concerns one message and does not
     /// stop the others; an error stops all, and those not told of may or may not have been posted.
     pub async fn post_many<I, F>(&self, room_id: &str, drafts: I, on_answer: F) -> Result<(), ClientError>
+    where
+        I: IntoIterator<Item = pb::MessageDraft>,
+        F: FnMut(Posted),
+    {
+        self.post_many_within(WINDOW, room_id, drafts, on_answer).await
+    }
+
+    /// As [`Client::post_many`], with so many messages under way instead of [`WINDOW`].
+    pub(crate) async fn post_many_within<I, F>(
+        &self,
+        window: usize,
+        room_id: &str,
+        drafts: I,
+        on_answer: F,
+    ) -> Result<(), ClientError>
     where
         I: IntoIterator<Item = pb::MessageDraft>,
         F: FnMut(Posted),
@@ -71,6 +88,7 @@ impl Client {
             under_way: VecDeque::new(),
             exhausted: false,
             progress: false,
+            window: window.max(1),
         };
         let mut failed = 0;
         loop {
@@ -113,7 +131,7 @@ impl<I: Iterator<Item = pb::MessageDraft>, F: FnMut(Posted)> Posting<'_, I, F> {
 
     /// Posts over one stream until all is answered or the stream ends.
     async fn stream(&mut self) -> Result<End, ClientError> {
-        let (sender, receiver) = mpsc::channel(WINDOW);
+        let (sender, receiver) = mpsc::channel(self.window);
         // The server begins to answer once it has seen a first request, so the window is filled before.
         if !self.fill(&sender) {
             return Ok(End::Done);
@@ -168,7 +186,7 @@ impl<I: Iterator<Item = pb::MessageDraft>, F: FnMut(Posted)> Posting<'_, I, F> {
 
     /// Sends as much as the window has room for. Whether anything is under way.
     fn fill(&mut self, sender: &mpsc::Sender<pb::PostMessagesRequest>) -> bool {
-        while self.under_way.len() < WINDOW {
+        while self.under_way.len() < self.window {
             let Ok(permit) = sender.try_reserve() else { break };
             let Some(waiting) = self.next() else {
                 self.exhausted = true;

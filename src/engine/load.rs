@@ -62,8 +62,8 @@ pub fn replay<E: Logged>(
     }
 }
 
-/// Loads a room.
-pub(super) fn load(store: &dyn Store, room: RoomId) -> Result<Loaded, LoadError> {
+/// Loads a room. `each` is shown its entries in order.
+pub(super) fn load(store: &dyn Store, room: RoomId, mut each: impl FnMut(&Entry)) -> Result<Loaded, LoadError> {
     let mut state = RoomState::default();
     let mut mailboxes = Mailboxes::default();
     let mut marks = Vec::new();
@@ -71,6 +71,7 @@ pub(super) fn load(store: &dyn Store, room: RoomId) -> Result<Loaded, LoadError>
         for entry in &opened.entries {
             fold(&mut state, entry);
             mailboxes.follow(&state, entry);
+            each(entry);
         }
         for range in &opened.deliveries {
             mailboxes.restore(range).map_err(|_| "holds a delivery record that contradicts the log")?;

@@ -5,12 +5,14 @@
 //! `directory`.
 //! Leans on: `room`, `store`. Upholds: R4 (nothing leaves before it is durable), R6, R8, R9. Tested in `engine/tests.rs` and `tests/it`.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
 use self::directory::DirectoryLog;
+pub use self::ids::Ids;
 pub use self::load::{LoadError, replay};
 pub use self::outbox::Subscription;
 use self::room::{Job, Page};
@@ -22,7 +24,7 @@ use crate::room::disclose::{
     Disclosed, Reader, SeenAs, Shown, ShownInvitation, ShownListing, ShownParticipant, What, see_as,
 };
 use crate::room::event::{Command, Entry, Event, IntakeReport, OpenRoom, OpeningReport, Request};
-use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RoomId, Seq, Timestamp};
+use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, ParticipantId, RoomId, Timestamp};
 use crate::room::mailbox::{Mailboxes, Notice};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
@@ -30,6 +32,7 @@ use crate::store::committer::{Clock, Committer};
 use crate::store::{Store, codec};
 
 mod directory;
+mod ids;
 pub mod inspect;
 mod load;
 mod outbox;
@@ -169,6 +172,8 @@ pub struct Settings {
     pub title: Arc<str>,
     /// The terms of a room that a report opens.
     pub terms: Arc<str>,
+    /// Where new ids come from.
+    pub ids: Ids,
 }
 
 /// All rooms of one store. Cheap to clone.
@@ -205,6 +210,11 @@ impl Engine {
     /// Signs page tokens; never leaves the server.
     pub fn page_token_key(&self) -> [u8; 32] {
         self.0.page_token_key
+    }
+
+    /// The id of something new.
+    pub fn new_id(&self) -> Uuid {
+        self.0.settings.ids.draw()
     }
 
     /// The server's clock.
@@ -299,8 +309,8 @@ impl Engine {
 
     /// Opens a room, in one step with the report and the consent that come with it.
     pub async fn open_room(&self, caller: &Actor, request: Request, opening: Opening) -> Result<Opened, Failure> {
-        let Settings { coordinator, title, terms } = &self.0.settings;
-        let participant = || ParticipantId(Uuid::new_v4());
+        let Settings { coordinator, title, terms, ids } = &self.0.settings;
+        let participant = || ParticipantId(ids.draw());
         let (title, terms, report) = match opening {
             Opening::ByCoordinator { title, terms } => (title, terms, None),
             Opening::ByReport { report, consent } => {
@@ -312,7 +322,7 @@ impl Engine {
         let own = report.as_ref().map_or(coordinator_participant, |opening| opening.participant);
         let coordinator = coordinator.clone();
         let command = OpenRoom { coordinator, coordinator_participant, title, terms, report };
-        let room = RoomId(Uuid::new_v4());
+        let room = RoomId(ids.draw());
         let now = self.now();
         let mut state = RoomState::default();
         let opened = |_: &Directory| {
@@ -583,36 +593,44 @@ fn command_bytes(command: &Command) -> usize {
     }
 }
 
-/// Verifies every frame of the store and notes who is where.
+/// Verifies every frame of the store, several rooms at once, and notes who is where.
 fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(DirectoryLog, Listings), LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
-    let mut listings = Listings::default();
-    for room in store.rooms()? {
-        if room == RoomId::DIRECTORY {
-            continue;
+    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| *room != RoomId::DIRECTORY).collect();
+    let (next, listings) = (AtomicUsize::new(0), std::sync::Mutex::new(Listings::default()));
+    let read_some = || {
+        while let Some(&room) = rooms.get(next.fetch_add(1, Ordering::Relaxed)) {
+            read_one(store, room, &listings)?;
         }
-        let mut state = RoomState::default();
-        let mut mailboxes = Mailboxes::default();
-        let read = replay(store, room, |_: Seq, opened: codec::Opened<Entry>| {
-            for entry in &opened.entries {
-                if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {
-                    listings.remember(*invitation, room, organisation.clone());
-                }
-                fold(&mut state, entry);
-                mailboxes.follow(&state, entry);
-            }
-            for range in &opened.deliveries {
-                mailboxes.restore(range).map_err(|_| "holds a delivery record that contradicts the log")?;
-            }
-            Ok(())
-        });
-        match read {
-            Ok(_) => listings.list(room, &state),
-            Err(LoadError::Damaged(damage)) => {
-                tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
-            }
-            Err(error) => return Err(error),
+        Ok(())
+    };
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(rooms.len());
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..at_once).map(|_| scope.spawn(read_some)).collect();
+        let read =
+            readers.into_iter().map(|reader| reader.join().unwrap_or_else(|_| Err(failed("reading it panicked"))));
+        read.collect::<Result<(), LoadError>>()
+    })?;
+    Ok((log, listings.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn read_one(store: &dyn Store, room: RoomId, listings: &std::sync::Mutex<Listings>) -> Result<(), LoadError> {
+    let mut invitations = Vec::new();
+    let read = load::load(store, room, |entry| {
+        if let Event::OrganisationInvited { invitation, organisation, .. } = &entry.event {
+            invitations.push((*invitation, organisation.clone()));
         }
+    });
+    let mut listings = lock(listings);
+    for (invitation, organisation) in invitations {
+        listings.remember(invitation, room, organisation);
     }
-    Ok((log, listings))
+    match read {
+        Ok(loaded) => listings.list(room, &loaded.state),
+        Err(LoadError::Damaged(damage)) => {
+            tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }

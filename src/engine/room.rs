@@ -187,7 +187,7 @@ impl Room {
 
     async fn reload(&mut self) {
         let (store, id) = (self.shared.store.clone(), self.id);
-        let loaded = tokio::task::spawn_blocking(move || load(&*store, id)).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&*store, id, |_| {})).await;
         self.recent.clear();
         self.recent_bytes = 0;
         match loaded {

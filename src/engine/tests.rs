@@ -16,7 +16,12 @@ pub(super) struct World {
 }
 
 pub(super) fn settings() -> Settings {
-    Settings { coordinator: organisation("cert-se"), title: "incident".into(), terms: "terms".into() }
+    Settings {
+        coordinator: organisation("cert-se"),
+        title: "incident".into(),
+        terms: "terms".into(),
+        ids: Ids::random(),
+    }
 }
 
 pub(super) fn organisation(name: &str) -> OrganisationId {
@@ -376,7 +381,7 @@ async fn r9_a_delivery_record_is_durable_before_the_delivery_is_given() {
         let given = batch.first.0 + batch.deliveries.len() as u64 - 1;
         // What a kill at this instant would leave.
         let left = world.store.restart();
-        let loaded = super::load::load(&left, room).expect("verifies");
+        let loaded = super::load::load(&left, room, |_| {}).expect("verifies");
         let recorded = loaded.mailboxes.get(&actor("region-b")).map_or(0, |mailbox| mailbox.last().0);
         assert!(recorded >= given, "{given} given, {recorded} on record");
     }

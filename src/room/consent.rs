@@ -3,6 +3,7 @@
 //! Leans on: `words`, `ids`. Upholds: R5, R6 (with `state`, which keeps since when a sharing has held). Tested in `tests/it/disclosure.rs`.
 
 use super::ids::{MessageId, OrganisationId, ParticipantId, Timestamp};
+use super::mutant::{Mutant, is_on};
 use super::words::{Answer, Attribution, Audience, Material, PoliceAnswer, Sharing};
 
 /// A participant's number within one room, in the order of first admission. Never leaves the server.
@@ -151,7 +152,7 @@ impl Consent {
 
     /// Whether the expiry has come.
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
+        self.expires_at.is_some_and(|at| at <= now && !(is_on(Mutant::ExpiryOneLate) && at == now))
     }
 
     /// Whether `change` could let anybody see more. Who may only narrow may not make such a change. `bind` tells who is shown to

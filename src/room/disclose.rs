@@ -22,7 +22,7 @@ mod view;
 mod visible;
 
 pub use listing::{Listing, ShownInvitation, ShownListing, invitations};
-pub use receipts::{Ground, Receipt, Receipts, RelayReceipt, receipts};
+pub use receipts::{Ground, RecallReceipt, Receipt, Receipts, RelayReceipt, receipts};
 pub use see_as::{SeenAs, SeenMessage, see_as};
 pub use shown::{Shown, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
 pub use verdict::{AudienceReason, Previewed, explain, preview, preview_relay};

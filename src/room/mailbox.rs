@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::disclose::{Reader, is_visible, is_visible_in_place};
 use super::event::{Entry, Event, Recall};
 use super::ids::{Actor, Index, OrganisationId, RecallId, Seq, Timestamp};
+use super::mutant::{Mutant, is_on};
 use super::state::{Opening, RoomState};
 
 /// A delivery record: from `first` on, this actor was shown these things.
@@ -143,7 +144,7 @@ impl Mailbox {
         if index.0 == 0 || index > self.last {
             return None;
         }
-        if contains(&self.withdrawn, index) {
+        if contains(&self.withdrawn, index) && !is_on(Mutant::WithdrawnIndexRevives) {
             return Some(Item::Withdrawn);
         }
         let at = self.runs.partition_point(|(first, _)| *first <= index) - 1;
@@ -336,7 +337,8 @@ impl Mailboxes {
 
     /// Follows one entry, just folded into `state`: whoever holds what it takes back gets a notice.
     pub fn follow(&mut self, state: &RoomState, entry: &Entry) {
-        if !may_take_back(&entry.event) {
+        let forgotten = matches!(entry.event, Event::ReleaseRevoked { .. }) && is_on(Mutant::RevocationWithoutNotice);
+        if !may_take_back(&entry.event) || forgotten {
             return;
         }
         let now = entry.recorded_at;
@@ -377,7 +379,9 @@ impl Mailboxes {
     /// Whether the organisation was asked, or will be, to delete what this recall took back.
     pub fn was_asked(&self, organisation: &OrganisationId, recall: RecallId) -> bool {
         let mut mailboxes = self.0.iter().filter(|(actor, _)| actor.organisation == *organisation);
-        mailboxes.any(|(_, mailbox)| mailbox.notices().any(|notice| notice.recall.is_some_and(|r| r.id == recall)))
+        is_on(Mutant::RecallAnsweredByAnybody)
+            || mailboxes
+                .any(|(_, mailbox)| mailbox.notices().any(|notice| notice.recall.is_some_and(|r| r.id == recall)))
     }
 
     /// Puts back a record that was stored. Records come in the order in which they were made, between the entries that they followed.

@@ -13,6 +13,8 @@ pub mod disclose;
 pub mod event;
 pub mod ids;
 pub mod mailbox;
+#[doc(hidden)]
+pub mod mutant;
 pub mod refusal;
 pub mod state;
 pub mod words;

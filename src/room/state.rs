@@ -13,6 +13,7 @@ pub(super) use self::relay::{Relay, RelayBar, RelayWish, only_source};
 use super::consent::{Consent, Name, Scope, Slot, Slots};
 use super::event::{Entry, Event};
 use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, Seq, Timestamp};
+use super::mutant::{Mutant, is_on};
 use super::words::{Attribution, Material, Role, Tlp};
 
 mod consents;
@@ -76,7 +77,7 @@ impl Participant {
 
     /// Whether a name that nobody was shown by may be its: anybody's whose organisation id is not shown, and its owner's.
     fn may_be(&self, name: &Name) -> bool {
-        self.attribution != Attribution::Named || self.is_shown_as(name)
+        self.attribution != Attribution::Named && !is_on(Mutant::UnknownNameIsNobody) || self.is_shown_as(name)
     }
 }
 
@@ -490,7 +491,10 @@ impl RoomState {
                 };
                 self.participants[slot.index()].present_since = None;
                 self.uncover(slot);
-                self.end_openings_to(slot);
+                if !is_on(Mutant::ReleaseOutlivesDeparture) {
+                    self.end_openings_to(slot);
+                }
+                self.note_police_answer(slot, entry.recorded_at);
                 self.refresh_reader(slot, at);
                 Trace::About(slot)
             }
@@ -499,6 +503,7 @@ impl RoomState {
                 self.participants[slot.index()].role = *role;
                 self.participants[slot.index()].roles.push((at, *role));
                 self.uncover(slot);
+                self.note_police_answer(slot, entry.recorded_at);
                 self.refresh_reader(slot, at);
                 Trace::About(slot)
             }
@@ -514,7 +519,6 @@ impl RoomState {
                 self.participants[slot.index()].consent = consent;
                 self.note_police_answer(slot, entry.recorded_at);
                 self.end_narrowed_openings(slot, change, &before);
-                self.find_next_due();
                 self.refresh_source(slot, at);
                 Trace::Private(slot)
             }
@@ -571,7 +575,9 @@ impl RoomState {
             }
             Event::ReleaseRevoked { organisation, release } => {
                 let Some(source) = known(self, organisation) else { return Trace::Nobody };
-                if let Some((_, by)) = self.matters.releases.remove(release) {
+                if let Some((_, by)) = self.matters.releases.remove(release)
+                    && !is_on(Mutant::RevokedReleaseHolds)
+                {
                     self.openings.retain(|opening| opening.by != by);
                 }
                 Trace::Private(source)
@@ -596,6 +602,9 @@ impl RoomState {
                 self.terms = terms.clone();
                 // The coordinator has no consent that could lapse.
                 for source in 1..self.participants.len() as u16 {
+                    if is_on(Mutant::TermsEndNothing) {
+                        break;
+                    }
                     self.end_consent(Slot(source), &Scope::All, at);
                 }
                 Trace::Everybody

@@ -1,7 +1,6 @@
 //! `samverkan.v1.ConsentService`: what organisations allow, and what would come of it. The promises are the comments in consent.proto.
 
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::call::Call;
 use super::status::CallError;
@@ -105,7 +104,7 @@ async fn withdraw_consent(
     request: api::WithdrawConsentRequest,
 ) -> Result<api::WithdrawConsentResponse, CallError> {
     let (id, room, scope, answer_by) = from_proto::withdraw_consent(request)?;
-    let recall = answer_by.map(|answer_by| Recall { id: RecallId(Uuid::new_v4()), answer_by });
+    let recall = answer_by.map(|answer_by| Recall { id: RecallId(call.engine().new_id()), answer_by });
     let written = call.write(room, id, Command::WithdrawConsent { scope, recall }).await?;
     let Event::ConsentWithdrawn { recall, .. } = written.event else { return call.unexpected() };
     Ok(api::WithdrawConsentResponse {
@@ -132,7 +131,7 @@ async fn release_messages(
     request: api::ReleaseMessagesRequest,
 ) -> Result<api::ReleaseMessagesResponse, CallError> {
     let (id, room, messages, to) = from_proto::release_messages(request)?;
-    let command = Command::Release { release: ReleaseId(Uuid::new_v4()), messages, to };
+    let command = Command::Release { release: ReleaseId(call.engine().new_id()), messages, to };
     let written = call.write(room, id, command).await?;
     let Event::MessagesReleased { release, .. } = written.event else { return call.unexpected() };
     Ok(api::ReleaseMessagesResponse {
@@ -156,7 +155,7 @@ async fn ask_for_consent(
 ) -> Result<api::AskForConsentResponse, CallError> {
     let (id, room, asking) = from_proto::ask_for_consent(request)?;
     let from_proto::Asking { source, subject, to, reason, answer_by } = asking;
-    let command = Command::Ask { ask: AskId(Uuid::new_v4()), source, subject, to, reason, answer_by };
+    let command = Command::Ask { ask: AskId(call.engine().new_id()), source, subject, to, reason, answer_by };
     let written = call.write(room, id, command).await?;
     let Event::ConsentAsked { ask, .. } = written.event else { return call.unexpected() };
     Ok(api::AskForConsentResponse { ask_id: ask.to_string(), recorded_time: Some(to_proto::time(written.recorded_at)) })
@@ -164,7 +163,7 @@ async fn ask_for_consent(
 
 async fn answer_ask(call: Call, request: api::AnswerAskRequest) -> Result<api::AnswerAskResponse, CallError> {
     let (id, room, ask, answer, comment) = from_proto::answer_ask(request)?;
-    let command = Command::AnswerAsk { ask, answer, comment, release: ReleaseId(Uuid::new_v4()) };
+    let command = Command::AnswerAsk { ask, answer, comment, release: ReleaseId(call.engine().new_id()) };
     let written = call.write(room, id, command).await?;
     Ok(api::AnswerAskResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
 }

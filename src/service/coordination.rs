@@ -92,7 +92,7 @@ async fn propose_legal_disclosure(
 ) -> Result<api::ProposeLegalDisclosureResponse, CallError> {
     let (id, room, disclosing) = from_proto::propose_legal_disclosure(request)?;
     let from_proto::Disclosing { statute, messages, to, suppress_until } = disclosing;
-    let disclosure = DisclosureId(Uuid::new_v4());
+    let disclosure = DisclosureId(call.engine().new_id());
     let command = Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until };
     let written = call.write(room, id, command).await?;
     let Event::LegalDisclosureProposed { disclosure, .. } = written.event else { return call.unexpected() };
@@ -116,7 +116,7 @@ async fn propose_introduction(
     request: api::ProposeIntroductionRequest,
 ) -> Result<api::ProposeIntroductionResponse, CallError> {
     let (id, room, sides) = from_proto::propose_introduction(request)?;
-    let sides = sides.map(|(participant, words)| (IntroductionId(Uuid::new_v4()), participant, words));
+    let sides = sides.map(|(participant, words)| (IntroductionId(call.engine().new_id()), participant, words));
     let written = call.write(room, id, Command::ProposeIntroduction { sides }).await?;
     let Event::IntroductionProposed { sides } = written.event else { return call.unexpected() };
     Ok(api::ProposeIntroductionResponse {

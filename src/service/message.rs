@@ -117,7 +117,7 @@ fn answers<S: Source>(source: S) -> Answers<S::Answer> {
 
 async fn post_message(call: Call, request: api::PostMessageRequest) -> Result<api::PostMessageResponse, CallError> {
     let (id, room, draft) = from_proto::post_message(request)?;
-    let command = Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) };
+    let command = Command::Post { message: MessageId(call.engine().new_id()), draft: Arc::new(draft) };
     let written = call.write(room, id, command).await?;
     let Event::MessagePosted { message, .. } = &written.event else { return call.unexpected() };
     Ok(api::PostMessageResponse {

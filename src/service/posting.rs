@@ -11,7 +11,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tonic::{Status, Streaming};
-use uuid::Uuid;
 
 use super::call::Call;
 use super::message::Source;
@@ -92,7 +91,7 @@ impl Posting {
         let (engine, caller) = (self.call.engine().clone(), self.call.caller.clone());
         // Unconstrained, since tokio's budget could otherwise let a later write overtake this one.
         Box::pin(tokio::task::unconstrained(async move {
-            let command = Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) };
+            let command = Command::Post { message: MessageId(engine.new_id()), draft: Arc::new(draft) };
             let result = engine.write(&caller.actor, room, request, command).await.map_err(CallError::from);
             Answered { request_id, result }
         }))

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::call::Call;
 use super::status::CallError;
@@ -46,7 +45,7 @@ impl RelayService for Edge {
 
 async fn publish_relay(call: Call, request: api::PublishRelayRequest) -> Result<api::PublishRelayResponse, CallError> {
     let (id, room, draft) = from_proto::publish_relay(request)?;
-    let command = Command::PublishRelay { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) };
+    let command = Command::PublishRelay { message: MessageId(call.engine().new_id()), draft: Arc::new(draft) };
     let written = call.write(room, id, command).await?;
     let Event::RelayPublished { message, .. } = &written.event else { return call.unexpected() };
     Ok(api::PublishRelayResponse {

@@ -135,10 +135,10 @@ async fn invite_organisation(
 ) -> Result<api::InviteOrganisationResponse, CallError> {
     let (id, room, organisation, role) = from_proto::invite_organisation(request)?;
     let command = Command::Invite {
-        invitation: InvitationId(Uuid::new_v4()),
+        invitation: InvitationId(call.engine().new_id()),
         organisation,
         role,
-        participant: ParticipantId(Uuid::new_v4()),
+        participant: ParticipantId(call.engine().new_id()),
     };
     let written = call.write(room, id, command).await?;
     let Event::OrganisationInvited { invitation, .. } = written.event else { return call.unexpected() };

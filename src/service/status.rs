@@ -515,6 +515,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_ours_is_told_by_its_id_alone() {
+        let panic: Box<dyn std::any::Any + Send> = Box::new("canary: what somebody wrote".to_owned());
+        let error = CallError::internal("/a.B/C", super::super::authorisation::panicked(&*panic));
+        let status = error.status(Effect::Reads);
+        let told = format!("{status:?} {:?} {}", error.problem(), String::from_utf8_lossy(status.details()));
+        assert!(status.code() == Code::Internal && !told.contains("canary"), "{told}");
+    }
+
+    #[test]
     fn what_can_not_be_decoded_is_bad_input() {
         let answered = Status::out_of_range("decoded message length too large").into_http();
         let method = super::super::authorisation::POST_MESSAGE;

@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::status::CallError;
 use crate::limits;
 
-/// How many subscriptions and streams of posts one certificate may keep open. The defaults are those of [`limits`].
+/// How many subscriptions and streams of posts one certificate may keep open, and how often they tell that they live. The defaults are
+/// those of [`limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
     /// A certificate of any organisation.
     pub certificate: usize,
     /// A certificate of the coordinator, who is in every room.
     pub coordinator_certificate: usize,
+    /// Between two heartbeats of a subscription.
+    pub heartbeat: Duration,
 }
 
 impl Default for StreamLimits {
@@ -20,6 +24,7 @@ impl Default for StreamLimits {
         Self {
             certificate: limits::STREAMS_PER_CERTIFICATE_MAX,
             coordinator_certificate: limits::STREAMS_PER_COORDINATOR_CERTIFICATE_MAX,
+            heartbeat: limits::HEARTBEAT_INTERVAL,
         }
     }
 }
@@ -35,6 +40,11 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn new(limits: StreamLimits) -> Self {
         Self { limits, open: Counts::default() }
+    }
+
+    /// Between two heartbeats of a subscription.
+    pub(super) fn heartbeat(&self) -> Duration {
+        self.limits.heartbeat
     }
 
     /// Counts one more, until what is returned is dropped.
@@ -74,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_certificate_has_so_many_streams_and_gets_their_places_back() {
-        let streams = Streams::new(StreamLimits { certificate: 2, coordinator_certificate: 3 });
+        let streams =
+            Streams::new(StreamLimits { certificate: 2, coordinator_certificate: 3, ..StreamLimits::default() });
         let open = |certificate: u8, coordinator| streams.open([certificate; 32], coordinator).ok();
         let first = open(1, false).expect("has a place");
         let second = open(1, false).expect("has a place");

@@ -13,7 +13,6 @@ use super::streams::OpenStream;
 use super::to_proto;
 use crate::api::{self, subscribe_response::Content};
 use crate::engine::{Failure, Subscription};
-use crate::limits;
 
 /// An open subscription.
 pub(super) struct Subscribed {
@@ -25,7 +24,8 @@ pub(super) struct Subscribed {
 
 impl Subscribed {
     pub(super) fn new(call: Call, subscription: Subscription, open: OpenStream) -> Self {
-        let mut heartbeat = interval_at(Instant::now() + limits::HEARTBEAT_INTERVAL, limits::HEARTBEAT_INTERVAL);
+        let every = call.shared().streams.heartbeat();
+        let mut heartbeat = interval_at(Instant::now() + every, every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self { call, subscription, heartbeat, _open: open }
     }

@@ -272,12 +272,12 @@ pub(super) fn report_version(
 
 /// One participant of a preview.
 pub(super) fn previewed(shown: &Disclosed<Previewed>, directory: &Directory) -> api::PreviewedParticipant {
-    let Previewed { participant, receives, reason } = shown.get();
+    let Previewed { participant, receives, reason, source } = shown.get();
     api::PreviewedParticipant {
         participant: Some(of_participant(participant, directory)),
         receives: *receives,
         reason: audience_reason(*reason).into(),
-        text: reason_text(*reason).to_owned(),
+        text: reason_text(*reason, source.as_ref()),
     }
 }
 

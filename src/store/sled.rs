@@ -4,7 +4,7 @@
 //! and its recovery drops a damaged tail silently. So each commit is one batch, `flush`, then `fdatasync` on sled's file through a
 //! descriptor of our own; a high-water file outside sled tells at the next start whether all of it came back; the first error is
 //! final; and a panic in sled is an error like any other.
-//! Leans on: `limits`, and `sled/`: `keys` (layout), `format`, `position`, `high_water`, `open` (which checks). Upholds: R1.
+//! Leans on: `limits`, and `sled/`: `keys` (layout), `format`, `position`, `high_water`, `open` (which checks); `alone` measures it. Upholds: R1.
 //! Tested by `conformance`, `sled::tests`, and by power cuts and kills in `tests/powercut`.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use crate::limits::FRAME_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
 use crate::store::{Frame, Store, StoreError, StoredFrame};
 
+pub(crate) mod alone;
 mod format;
 mod high_water;
 mod keys;
@@ -139,6 +140,12 @@ impl SledStore {
             sync_fails: std::sync::atomic::AtomicBool::new(false),
             _lock: opened.lock,
         })
+    }
+
+    /// Commits since the store in `dir` was made, as its high-water file has it; also while another process serves it. `None`: that
+    /// file can't be read, or nothing of it is whole.
+    pub(crate) fn commits_in(dir: &Path) -> Option<u64> {
+        Some(high_water::read(&dir.join(open::HIGH_WATER_FILE)).ok()??.position.commit)
     }
 
     /// Commits since the store was made.

@@ -269,7 +269,8 @@ async fn a_stream_of_posts_ends_with_its_room() {
 
 #[tokio::test]
 async fn a_certificate_has_so_many_streams() {
-    let world = World::with(StreamLimits { certificate: 1, coordinator_certificate: 2 }).await;
+    let world =
+        World::with(StreamLimits { certificate: 1, coordinator_certificate: 2, ..StreamLimits::default() }).await;
     let room = world.room().await;
     let subscribe = || api::SubscribeRequest { room_id: room.clone(), after_index: 0 };
     let mut messages = MessageServiceClient::new(world.coordinator().await);

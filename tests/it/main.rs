@@ -1,5 +1,6 @@
 //! Everything that needs more than one module: real sockets, real certificates, real stores.
 
+mod bench;
 mod client;
 mod disclosure;
 mod edge;
@@ -8,6 +9,8 @@ mod golden;
 mod histories;
 mod identity;
 mod model;
+#[cfg(feature = "danger")]
+mod mutants;
 mod non_interference;
 mod pure;
 mod scenarios;

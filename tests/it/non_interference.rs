@@ -25,6 +25,8 @@ use crate::histories::{
 use crate::pure::PureRoom;
 
 const STEPS: usize = 70;
+/// Later than every history: the last moment that the wire can tell.
+const NEVER: Timestamp = Timestamp(253_402_300_799_000_000);
 
 /// One step of the first history: what came of it, and what the reader observed afterwards.
 struct Done {
@@ -61,9 +63,8 @@ pub(crate) struct Counts {
 /// One pair. An error says what the reader can tell apart.
 pub(crate) fn pair(seed: u64, counts: &mut Counts) -> Result<(), String> {
     let mut rng = Rng(40_000 + seed);
-    let cast = Cast { strangers: vec![organisation("hidden-x"), organisation("nobody-n")], ..Cast::default() };
-    let reader = rng.pick(&cast.others);
-    let watch = Watch { cast: cast.clone(), actors: vec![user(&reader, "eva"), service(&reader)], reader };
+    let watch = Watch::any(&mut rng);
+    let cast = watch.cast.clone();
 
     let mut first = PureRoom::new(Timestamp(MINUTE));
     let mut script = Vec::new();
@@ -163,13 +164,21 @@ fn refers_to(done: &Done, message: &Message) -> bool {
     })
 }
 
-struct Watch {
-    cast: Cast,
-    reader: OrganisationId,
-    actors: Vec<Actor>,
+/// Who is watched, and by what it could tell.
+pub(crate) struct Watch {
+    pub(crate) cast: Cast,
+    pub(crate) reader: OrganisationId,
+    pub(crate) actors: Vec<Actor>,
 }
 
 impl Watch {
+    /// Any of the participants.
+    pub(crate) fn any(rng: &mut Rng) -> Self {
+        let cast = Cast { strangers: vec![organisation("hidden-x"), organisation("nobody-n")], ..Cast::default() };
+        let reader = rng.pick(&cast.others);
+        Self { cast, actors: vec![user(&reader, "eva"), service(&reader)], reader }
+    }
+
     /// The others catch up, now and then.
     fn others_read(&self, room: &mut PureRoom, i: usize) {
         for (n, actor) in self.cast.readers().iter().enumerate() {
@@ -230,13 +239,13 @@ impl Watch {
     }
 
     /// What the reader could try about ids that it guessed: of the hidden, and of what is not there in either history.
-    fn probes(&self, step: usize, stranger: &OrganisationId) -> Vec<Command> {
+    pub(crate) fn probes(&self, step: usize, stranger: &OrganisationId) -> Vec<Command> {
         let at = format!("hidden {}/{}", step.saturating_sub(step % 3), step % 2);
         let earlier = message(&format!("{}", step / 2));
         let other = Name::Participant(participant(&self.cast.others[step % self.cast.others.len()]));
         let named = Name::Organisation(stranger.clone());
         let (id, text_digest) = (message(&at), digest_of("guess"));
-        let later = Timestamp(i64::MAX);
+        let later = NEVER;
         let scope = Scope::Message(id);
         vec![
             Command::Retract { message: id, reason: "r".into() },
@@ -291,7 +300,7 @@ impl Watch {
     }
 
     /// Something that the reader may not see, nor anything that follows from it.
-    fn hidden_step(&self, rng: &mut Rng, room: &PureRoom, label: &str) -> (Actor, Command) {
+    pub(crate) fn hidden_step(&self, rng: &mut Rng, room: &PureRoom, label: &str) -> (Actor, Command) {
         let anna = user(&self.cast.coordinator, "anna");
         let x = organisation("hidden-x");
         let state = &room.state;
@@ -515,7 +524,7 @@ impl Watch {
                 }
                 let messages = vec![rng.pick_any(&room.posted())?.1];
                 let (disclosure, to) = (disclosure(label), to_third[0].clone());
-                let suppress_until = Some(Timestamp(i64::MAX));
+                let suppress_until = Some(NEVER);
                 let statute = "hidden".into();
                 (anna, Command::ProposeLegalDisclosure { disclosure, statute, messages, to, suppress_until })
             }

@@ -80,23 +80,8 @@ impl Default for PureWorld {
 
 impl World for PureWorld {
     fn run(&mut self, command: &Command) -> String {
-        self.try_run(command).unwrap_or_else(|refusal| format!("refused: {}", reason(&in_request(command, refusal))))
+        self.try_run(command).unwrap_or_else(|refusal| format!("refused: {}", reason(&refusal)))
     }
-}
-
-/// A field of a command, as the request of that command calls it.
-fn in_request(command: &Command, refusal: Refusal) -> Refusal {
-    let Refusal::Invalid { field, rule } = refusal else { return refusal };
-    let field = match (command.verb.as_str(), field) {
-        ("release" | "approve", "to") => "recipients",
-        ("ask", "to") => "names",
-        ("forward", "to") => "authority",
-        ("disclose", "to") => "receiver",
-        ("disclose", "suppress_notice_until_time") => "suppress_until_time",
-        ("relay" | "preview-relay", "draft.parent_ids") => "draft.parent_message_ids",
-        (_, field) => field,
-    };
-    Refusal::Invalid { field, rule }
 }
 
 /// What is asked of somebody who isn't let in.
@@ -255,7 +240,7 @@ impl PureWorld {
 
     fn previewed(&self, list: &[Disclosed<Previewed>]) -> String {
         let line = |previewed: &Disclosed<Previewed>| {
-            let Previewed { participant, receives, reason } = previewed.get();
+            let Previewed { participant, receives, reason, source: _ } = previewed.get();
             let who = self.who(participant).name;
             words::decided(&who, *receives, "receives", "does not receive", audience_reason(*reason))
         };
@@ -493,6 +478,14 @@ fn transcripts_hold_for_the_pure_core() {
     println!("{} transcripts", transcripts.len());
     assert!(wrong.is_empty(), "{} of {}:\n\n{}", wrong.len(), transcripts.len(), wrong.join("\n\n"));
     assert!(transcripts.len() >= 50);
+}
+
+/// The names of the transcripts that don't hold; one that panics does not.
+#[cfg(feature = "danger")]
+pub(crate) fn that_fail() -> Vec<String> {
+    let fails = |path: &PathBuf| !std::panic::catch_unwind(|| run(path, false)).is_ok_and(|outcome| outcome.is_ok());
+    let name = |path: &PathBuf| path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    words::transcripts().iter().filter(|path| fails(path)).map(name).collect()
 }
 
 fn run(path: &Path, update: bool) -> Result<(), String> {

@@ -6,6 +6,7 @@ mod canaries;
 mod consent_in_full;
 mod fields;
 mod kinds;
+mod pairs;
 mod records;
 mod rooms;
 mod server;

@@ -14,7 +14,7 @@ use crate::transcript::{self as words, Command, World, duration, lines, mailbox}
 use crate::world::{self, COORDINATOR, Peer, id};
 
 mod full;
-mod requests;
+pub(crate) mod requests;
 mod telling;
 
 use requests::role;

@@ -3,15 +3,18 @@
 //! A [`Peer`] sends requests of the generated types and takes answers as the bytes that they are, so that tests can compare those.
 //! The clock stands still until a test moves it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use hyper_util::rt::TokioIo;
 use prost::Message;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use samverkan::api as pb;
+use samverkan::engine::Ids;
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
 use samverkan::room::ids::{Actor, Timestamp};
@@ -25,6 +28,7 @@ use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder, Streaming};
 use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
@@ -38,9 +42,11 @@ const BEGIN: i64 = 1_750_000_000_000_000;
 /// A server, its store, its authority and its clock.
 pub(crate) struct World {
     folder: TempDir,
-    authority: Authority,
+    authority: Arc<Authority>,
     clock: Arc<AtomicI64>,
     reserve_mib: u64,
+    ids: Ids,
+    streams: StreamLimits,
     server: Option<Running>,
 }
 
@@ -53,7 +59,19 @@ impl World {
         let server = authority.issue_server(&["127.0.0.1".to_owned()], 2, system_clock()).expect("a certificate");
         server.write(&folder.path().join("server"), Existing::Refuse).expect("it is written");
         let clock = Arc::new(AtomicI64::new(BEGIN));
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, server: None };
+        let (authority, ids, streams) = (Arc::new(authority), Ids::random(), StreamLimits::default());
+        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, server: None };
+        world.serve().await;
+        world
+    }
+
+    /// Another server with the same authority, certificates, clock and store as this one, which is stopped.
+    pub(crate) async fn twin(&self, ids: Ids, streams: StreamLimits) -> Self {
+        assert!(self.server.is_none(), "a store that is open can't be copied");
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        copy(self.folder.path(), folder.path());
+        let (authority, clock) = (self.authority.clone(), Arc::new(AtomicI64::new(self.now())));
+        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, server: None };
         world.serve().await;
         world
     }
@@ -71,11 +89,11 @@ impl World {
             reserve_mib: self.reserve_mib,
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
-            streams: StreamLimits::default(),
+            streams: self.streams,
         };
         let clock = self.clock.clone();
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));
-        self.server = Some(Server::start_at(config, clock).await.expect("the server starts"));
+        self.server = Some(Server::start_with(config, clock, self.ids.clone()).await.expect("the server starts"));
     }
 
     /// Stops the server.
@@ -119,6 +137,7 @@ impl World {
             let config = config.clone();
             async move {
                 let tcp = TcpStream::connect(address).await?;
+                tcp.set_nodelay(true)?;
                 let name = ServerName::from(address.ip());
                 TlsConnector::from(config).connect(name, tcp).await.map(TokioIo::new)
             }
@@ -126,6 +145,13 @@ impl World {
         let endpoint = Endpoint::from(format!("https://{address}").parse::<Uri>().expect("a URI"));
         let channel = endpoint.connect_with_connector(connector).await.expect("it connects");
         Peer { organisation: actor.organisation.to_string(), channel, heard: Arc::default() }
+    }
+
+    /// The certificate of somebody who has connected, as DER.
+    pub(crate) fn certificate(&self, who: &str) -> Vec<u8> {
+        let path = self.folder.path().join(format!("org/{who}").replace('/', "."));
+        let path = path.join(CERTIFICATE_FILE);
+        CertificateDer::from_pem_file(path).expect("a certificate").to_vec()
     }
 
     /// The coordinator, and organisations that it registered, each under a display name that is its id in capitals.
@@ -140,12 +166,64 @@ impl World {
     }
 }
 
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&to).expect("a directory");
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("it is copied");
+        }
+    }
+}
+
 /// One actor's connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) organisation: String,
     channel: Channel,
     heard: Arc<Mutex<Vec<u8>>>,
+}
+
+/// What came back of a call.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    /// Headers and trailers, but for the date.
+    headers: Vec<String>,
+    pub(crate) answers: Vec<Bytes>,
+    pub(crate) status: Option<Status>,
+}
+
+impl Exchange {
+    /// The headers and the status alone.
+    pub(crate) fn without_answers(&self) -> Self {
+        Self { headers: self.headers.clone(), answers: Vec::new(), status: self.status.clone() }
+    }
+
+    /// All of it, to be compared; the answers in their order, each with its size.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut all = format!("{:?}\n", self.headers).into_bytes();
+        for answer in &self.answers {
+            all.extend(format!("{} bytes: ", answer.len()).bytes());
+            all.extend(answer);
+            all.push(b'\n');
+        }
+        if let Some(status) = &self.status {
+            all.extend(format!("{:?} {} {:?}\n", status.code(), status.message(), headers(status.metadata())).bytes());
+            all.extend(status.details());
+        }
+        all
+    }
+}
+
+fn headers(metadata: &MetadataMap) -> Vec<String> {
+    let all = metadata.clone().into_headers();
+    let mut all: Vec<_> =
+        all.iter().filter(|(name, _)| *name != "date").map(|(name, value)| format!("{name}: {value:?}")).collect();
+    all.sort();
+    all
 }
 
 /// A stream of answers.
@@ -203,6 +281,44 @@ impl Peer {
                 Err(status)
             }
         }
+    }
+
+    /// Everything that comes back of a call but the date: headers, answers, trailers or the status. `ends` is shown each answer and says
+    /// whether the caller has enough.
+    pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        requests: Vec<Bytes>,
+        mut ends: impl FnMut(&Bytes) -> bool,
+    ) -> Exchange {
+        let mut grpc = self.grpc();
+        grpc.ready().await.expect("connected");
+        let mut all = Exchange::default();
+        match grpc.streaming(Request::new(tokio_stream::iter(requests)), path(method), Raw).await {
+            Ok(answer) => {
+                all.headers = headers(answer.metadata());
+                let mut answers = answer.into_inner();
+                loop {
+                    match answers.message().await {
+                        Ok(Some(answer)) => {
+                            let enough = ends(&answer);
+                            all.answers.push(answer);
+                            if enough {
+                                return all;
+                            }
+                        }
+                        Ok(None) => break,
+                        Err(status) => {
+                            all.status = Some(status);
+                            return all;
+                        }
+                    }
+                }
+                all.headers.extend(answers.trailers().await.expect("trailers").iter().flat_map(headers));
+            }
+            Err(status) => all.status = Some(status),
+        }
+        all
     }
 
     /// Calls a method.

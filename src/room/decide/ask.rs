@@ -10,6 +10,7 @@ use crate::room::consent::{ConsentChange, Name, Slot};
 use crate::room::disclose::is_visible;
 use crate::room::event::{AskedFor, Subject};
 use crate::room::ids::{Actor, AskId, OrganisationId, ReleaseId, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::words::{AskAnswer, Audience, Material, Sharing, Tlp};
 
 /// A question as the coordinator wishes it.
@@ -118,7 +119,7 @@ pub(super) fn answer(
     now: Timestamp,
 ) -> Result<Vec<Event>, Refusal> {
     let ask = state.matters.asks.get(&id).filter(|ask| ask.source == me).ok_or(Refusal::AskNotFound)?;
-    if !ask.is_open {
+    if !ask.is_open && !is_on(Mutant::AskAnsweredTwice) {
         return Err(Refusal::AskClosed);
     }
     let organisation = caller.organisation.clone();
@@ -147,6 +148,9 @@ pub(super) fn answer(
             // Also if nobody who was asked about is here any more.
             if sharing == Sharing::Direct && state.is_hidden(me) {
                 return Err(Refusal::HiddenCannotShareDirectly);
+            }
+            if matches!(ask.to, AskedFor::Organisations(_)) && readers(state, me, &ask.to).is_empty() {
+                return Err(Refusal::RecipientNotVisible);
             }
             let change = change(state, me, &ask.to, *material, sharing);
             events.extend(super::give(state, caller, Some(me), Arc::new(change), now)?);

@@ -8,6 +8,7 @@ use crate::limits;
 use crate::room::consent::{Name, Slot};
 use crate::room::event::LegalDuty;
 use crate::room::ids::{Actor, DisclosureId, MessageId, Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::state::Posted;
 use crate::room::words::{PoliceAnswer, Role, Tlp};
 
@@ -74,7 +75,8 @@ pub(super) fn forward(
             return Err(Refusal::Invalid { field: "authority", rule: "must not be the source of one of the messages" });
         }
         let consent = &state.participant(posted.source).consent;
-        let allowed = consent.police == PoliceAnswer::CoordinatorMayForward
+        let allowed = (consent.police == PoliceAnswer::CoordinatorMayForward
+            || is_on(Mutant::ForwardedWithoutPoliceAnswer))
             && !consent.is_expired(now)
             && !state.is_hidden(posted.source)
             && !state.is_hidden(authority);
@@ -134,7 +136,7 @@ pub(super) fn confirm(
 ) -> Result<Vec<Event>, Refusal> {
     person(caller)?;
     let (duty, proposed_by) = state.matters.proposed.get(&disclosure).ok_or(Refusal::DisclosureNotFound)?;
-    if proposed_by == caller {
+    if proposed_by == caller && !is_on(Mutant::OnePersonDiscloses) {
         return Err(Refusal::SecondPersonRequired);
     }
     let receiver = state.slot(&duty.to).filter(|&slot| state.is_present(slot));

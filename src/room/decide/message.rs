@@ -8,6 +8,7 @@ use crate::room::consent::{Name, Slot};
 use crate::room::disclose::{is_message_visible, is_visible};
 use crate::room::event::{Draft, Message};
 use crate::room::ids::{Actor, ActorKind, MessageId, OrganisationId, Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::state::{Narrowed, Posted};
 use crate::room::words::Tlp;
 
@@ -141,7 +142,7 @@ fn may_supersede(state: &RoomState, me: Slot, old: &Posted, new: &Message) -> Re
     if new.material != old.material {
         return widens("draft.material");
     }
-    if new.tlp < old.tlp {
+    if new.tlp < old.tlp && !is_on(Mutant::EditLoosensTlp) {
         return widens("draft.tlp");
     }
     if old.coordinator_only && !new.coordinator_only {

@@ -3,15 +3,17 @@
 //! Answers are by organisation, about those that the asker can see or could; a notice that is still suppressed is not told.
 //! Upholds: R7, R9 (the records are there before anything is sent).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::verdict::{AudienceReason, of_delivery, of_message, own_message};
+use super::verdict::{AudienceReason, another, is_only_source, of_delivery, of_message, own_message};
 use super::{Disclosed, Reader, ShownParticipant, show_at};
 use crate::room::consent::Slot;
-use crate::room::ids::{Actor, MessageId, Seq, Timestamp};
+use crate::room::ids::{Actor, MessageId, OrganisationId, RecallId, Seq, Timestamp};
 use crate::room::mailbox::{Given, Mailboxes};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::refusal::Refusal;
-use crate::room::state::{OpenedBy, RoomState};
+use crate::room::state::{OpenedBy, Relay, RoomState};
 use crate::room::words::{RecallAnswer, Tlp};
 
 /// On what ground something was delivered: the reason that held then.
@@ -24,6 +26,8 @@ pub struct Receipts {
     pub message: MessageId,
     /// When it was posted.
     pub recorded_at: Timestamp,
+    /// Its source; absent: the asker's own organisation.
+    pub source: Option<OrganisationId>,
     /// By organisation, by participant id; the source's own is not among them.
     pub receipts: Vec<Receipt>,
     /// Which actors of the coordinator were delivered it, and when first; not for the coordinator's own messages.
@@ -45,8 +49,17 @@ pub struct Receipt {
     pub receives: bool,
     /// Why, or why not; absent for who is not here.
     pub reason: Option<AudienceReason>,
-    /// What it answered when it was asked to delete it.
-    pub recall: Option<(RecallAnswer, Arc<str>, Timestamp)>,
+    /// Each time that it was asked to delete it, in that order.
+    pub recalls: Vec<RecallReceipt>,
+}
+
+/// That an organisation was asked to delete a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecallReceipt {
+    /// By which withdrawal.
+    pub recall: RecallId,
+    /// What it answered last, in which words, and when; absent: nothing yet.
+    pub answer: Option<(RecallAnswer, Arc<str>, Timestamp)>,
 }
 
 /// A relay that was made of a message.
@@ -74,12 +87,17 @@ pub fn receipts(
         let ground = given.by.and_then(|by| state.opened(by)).map(|opened| opened.ground);
         let unknown = matches!(ground, Some(OpenedBy::LegalDuty { .. }))
             && given.by.is_some_and(|by| state.matters.is_suppressed(by));
-        coordinator || !unknown
+        coordinator || !unknown || is_on(Mutant::ReceiptsTellSuppressed)
     };
     let mut list = Vec::new();
     for (slot, participant) in state.participants().filter(|&(slot, _)| slot != posted.source) {
         let given = mailboxes.given_to(&participant.organisation, seq);
-        let first = given.iter().filter(|given| counts(given)).min_by_key(|given| given.at);
+        // A source that is told of a relay is not shown it.
+        let told_only = |relay: &Relay| !relay.allowed.contains(slot) && !is_only_source(state, slot, posted);
+        let is_told = |given: &Given| given.by.is_none() && posted.relay.as_deref().is_some_and(told_only);
+        let is_coordinator = RoomState::is_coordinator(slot);
+        let shown = given.iter().filter(|given| counts(given) && (is_coordinator || !is_told(given)));
+        let first = shown.min_by_key(|given| given.at);
         let can_see = state.can_see(reader.slot, slot);
         // Who has gone is listed if it has the message, and could be told to be here.
         let could_see = coordinator || participant.visible_since.is_some();
@@ -99,7 +117,7 @@ pub fn receipts(
             acknowledged_at: state.acknowledged.get(&(seq, slot)).copied(),
             receives,
             reason,
-            recall: recall_answer(state, mailboxes, slot, seq),
+            recalls: if first.is_some() { recalls(state, mailboxes, slot, seq) } else { Vec::new() },
         });
     }
     list.sort_by_key(|receipt| receipt.participant.id);
@@ -112,19 +130,19 @@ pub fn receipts(
     }
     let relays = if posted.tlp == Tlp::Red && !coordinator { Vec::new() } else { relays(state, reader, seq) };
     let recorded_at = posted.recorded_at;
-    Ok(Disclosed(Receipts { message, recorded_at, receipts: list, coordinator_reads, relays }))
+    let source = another(state, reader, posted);
+    Ok(Disclosed(Receipts { message, recorded_at, source, receipts: list, coordinator_reads, relays }))
 }
 
-fn recall_answer(
-    state: &RoomState,
-    mailboxes: &Mailboxes,
-    slot: Slot,
-    seq: Seq,
-) -> Option<(RecallAnswer, Arc<str>, Timestamp)> {
-    let organisation = &state.participant(slot).organisation;
-    let answers = mailboxes.recalls_of(organisation, seq).into_iter();
-    let answers = answers.filter_map(|recall| state.matters.recalls.get(&recall)?.answers.get(&slot).cloned());
-    answers.max_by_key(|(_, _, at)| *at)
+fn recalls(state: &RoomState, mailboxes: &Mailboxes, slot: Slot, seq: Seq) -> Vec<RecallReceipt> {
+    let asked = mailboxes.recalls_of(&state.participant(slot).organisation, seq).into_iter();
+    let known = asked.filter_map(|recall| Some((recall, state.matters.recalls.get(&recall)?)));
+    let in_order: BTreeMap<_, _> = known
+        .map(|(recall, recalled)| {
+            (recalled.number, RecallReceipt { recall, answer: recalled.answers.get(&slot).cloned() })
+        })
+        .collect();
+    in_order.into_values().collect()
 }
 
 fn relays(state: &RoomState, reader: Reader<'_>, parent: Seq) -> Vec<RelayReceipt> {

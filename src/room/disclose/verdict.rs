@@ -8,7 +8,7 @@ use super::{Disclosed, Reader, ShownParticipant, roster};
 use crate::room::consent::{Name, Slot, Slots};
 use crate::room::decide::{resolve_draft, resolve_relay};
 use crate::room::event::{Draft, Message, RelayDraft};
-use crate::room::ids::{MessageId, Seq, Timestamp};
+use crate::room::ids::{MessageId, OrganisationId, Seq, Timestamp};
 use crate::room::refusal::Refusal;
 use crate::room::state::{Fall, Narrowed, OpenedBy, Posted, Relay, RelayBar, RelayWish, RoomState, Status};
 use crate::room::words::{Answer, Material, Sharing, Tlp};
@@ -93,6 +93,8 @@ pub struct Previewed {
     pub receives: bool,
     /// Why.
     pub reason: AudienceReason,
+    /// Whose message it is; absent: the sender's own.
+    pub source: Option<OrganisationId>,
 }
 
 /// Who would see this message, and who would not, and why; ordered by participant id. Refused like the post itself.
@@ -152,7 +154,7 @@ fn for_each(
         let participant = participant.into_inner();
         let slot = state.slot_of(participant.id)?;
         let (receives, reason) = decides(slot);
-        Some(Disclosed(Previewed { participant, receives, reason }))
+        Some(Disclosed(Previewed { participant, receives, reason, source: None }))
     };
     roster(state, reader).into_iter().filter_map(each).collect()
 }
@@ -181,7 +183,12 @@ pub fn explain(
     let slot = state.resolve(reader.slot, participant).ok_or(Refusal::RecipientNotVisible)?;
     let (receives, reason) = of_message(state, reader.slot, slot, seq, posted, now);
     let participant = super::show_at(state, reader.slot, slot, state.next());
-    Ok(Disclosed(Previewed { participant, receives, reason }))
+    Ok(Disclosed(Previewed { participant, receives, reason, source: another(state, reader, posted) }))
+}
+
+/// The source of a message, if it isn't the reader's organisation.
+pub(super) fn another(state: &RoomState, reader: Reader<'_>, posted: &Posted) -> Option<OrganisationId> {
+    (posted.source != reader.slot).then(|| state.participant(posted.source).organisation.clone())
 }
 
 /// A message that the reader may ask about: its own organisation's, or, for the coordinator, any that it can see.
@@ -242,11 +249,13 @@ pub(super) fn of_message(
     (false, why_not(state, other, seq, posted, fallen, now))
 }
 
-/// Whether `other` is the relay's only source. Of a TLP:RED parent that is not told: who asks may not be named in it.
-fn is_only_source(state: &RoomState, other: Slot, posted: &Posted) -> bool {
-    let red = |&parent: &Seq| state.posted(parent).is_some_and(|parent| parent.tlp == Tlp::Red);
+/// Whether everybody of `other` reads the relay as its only source. Of one made from its TLP:RED alone that is not told: who asks may
+/// not be named in it.
+pub(super) fn is_only_source(state: &RoomState, other: Slot, posted: &Posted) -> bool {
     let relay = posted.relay.as_deref();
-    relay.is_some_and(|relay| relay.only_source() == Some(other) && !relay.parents.iter().any(red))
+    let open =
+        |&parent: &Seq| state.posted(parent).is_some_and(|parent| parent.source == other && parent.tlp != Tlp::Red);
+    relay.is_some_and(|relay| relay.only_source() == Some(other) && relay.parents.iter().any(open))
 }
 
 fn by_rule(state: &RoomState, other: Slot, posted: &Posted) -> AudienceReason {

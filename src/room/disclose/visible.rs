@@ -4,6 +4,7 @@
 
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::state::{Narrowed, OpenedBy, Posted, Relay, RoomState, Trace};
 
 /// On what ground an entry is shown.
@@ -77,12 +78,19 @@ pub(in crate::room) fn basis(
                     reader == opened.source || opened.to.contains(reader)
                 }
                 // Its receivers would learn who the source is.
-                OpenedBy::Approval => reader == opened.source,
-                OpenedBy::LegalDuty { suppressed: true } => opened.to.contains(reader),
+                OpenedBy::Approval => {
+                    reader == opened.source || is_on(Mutant::ApprovalToldToReceivers) && opened.to.contains(reader)
+                }
+                OpenedBy::LegalDuty { suppressed: true } => {
+                    opened.to.contains(reader) || is_on(Mutant::SuppressedDisclosureIsTold) && reader == opened.source
+                }
             };
             coordinator || was_here && is_told
         }
-        Trace::About(participant) => coordinator || was_here && (reader == *participant || could_see(*participant)),
+        Trace::About(participant) => {
+            let tells = could_see(*participant) || is_on(Mutant::HiddenJoinIsTold);
+            coordinator || was_here && (reader == *participant || tells)
+        }
         Trace::Private(participant) => coordinator || was_here && reader == *participant,
         Trace::Told { by, source, message } => {
             let exists = message.is_none_or(|message| {
@@ -114,7 +122,9 @@ fn message(
         if author.as_ref() == Some(actor) {
             return Some(Basis::Own);
         }
-        if posted.fallen.is_some() || !actors.contains(actor) {
+        let colleague = || actors.iter().any(|other| other.organisation == actor.organisation);
+        let is_named = actors.contains(actor) || is_on(Mutant::RedForColleagues) && colleague();
+        if posted.fallen.is_some() || !is_named {
             return None;
         }
     }

@@ -5,6 +5,7 @@
 use super::{BROKEN, RoomState};
 use crate::room::consent::{Name, Scope, Slot};
 use crate::room::ids::{Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::state::Fall;
 use crate::room::words::{Answer, Audience, Material, Sharing};
 
@@ -41,6 +42,9 @@ impl RoomState {
     pub(in crate::room) fn is_named_no(&self, source: Slot, reader: Slot, material: Material) -> bool {
         let o = self.participant(reader);
         let no = Some(Sharing::No);
+        if is_on(Mutant::NamedNoIsReleasedTo) {
+            return false;
+        }
         self.bound_answer(source, reader, material) == no || self.capped(source, material, |name| o.may_be(name)) == no
     }
 

@@ -12,7 +12,7 @@ use crate::room::event::{AskedFor, Entry, Event, IntroductionSide, LegalDuty, Re
 use crate::room::ids::{
     Actor, AskId, DisclosureId, IntroductionId, OrganisationId, RecallId, ReleaseId, Seq, Timestamp,
 };
-use crate::room::words::{PoliceAnswer, RecallAnswer};
+use crate::room::words::{PoliceAnswer, RecallAnswer, Role};
 
 /// Everything that waits, or that an answer may refer to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,6 +46,8 @@ pub(in crate::room) struct Ask {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::room) struct Recalled {
     pub(in crate::room) source: Slot,
+    /// How many there were before it.
+    pub(in crate::room) number: usize,
     pub(in crate::room) answers: BTreeMap<Slot, (RecallAnswer, Arc<str>, Timestamp)>,
 }
 
@@ -79,7 +81,8 @@ impl Matters {
 
     pub(super) fn recall(&mut self, recall: Option<Recall>, source: Slot) {
         if let Some(recall) = recall {
-            self.recalls.insert(recall.id, Recalled { source, answers: BTreeMap::new() });
+            let number = self.recalls.len();
+            self.recalls.insert(recall.id, Recalled { source, number, answers: BTreeMap::new() });
         }
     }
 
@@ -163,16 +166,24 @@ impl RoomState {
         self.find_next_due();
     }
 
-    /// Follows what the participant's consent says about the police.
+    /// Follows what the participant's consent says about the police, and whether it is still for the participant to report: who has
+    /// gone, or is not affected, is not reminded.
     pub(super) fn note_police_answer(&mut self, slot: Slot, at: Timestamp) {
-        match self.participant(slot).consent.police {
-            PoliceAnswer::OrganisationReportsItself => {
+        let participant = self.participant(slot);
+        let reports = participant.role == Role::AffectedOrganisation && self.is_present(slot);
+        match participant.consent.police {
+            PoliceAnswer::OrganisationReportsItself if reports => {
                 let due = Timestamp(at.0.saturating_add(limits::POLICE_REPORT_TIME_US));
                 self.matters.police.entry(slot).or_insert(Some(due));
+            }
+            // Who has reported, or was reminded, is not reminded when it comes back.
+            PoliceAnswer::OrganisationReportsItself => {
+                self.matters.police.retain(|&who, due| who != slot || due.is_none())
             }
             PoliceAnswer::NotAnswered | PoliceAnswer::No | PoliceAnswer::CoordinatorMayForward => {
                 self.matters.police.remove(&slot);
             }
         }
+        self.find_next_due();
     }
 }

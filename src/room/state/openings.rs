@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Posted, RoomState, Trace};
 use crate::room::consent::{ConsentChange, Scope, Slot, Slots};
 use crate::room::ids::{MessageId, OrganisationId, Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::words::{Material, PoliceAnswer, Sharing};
 
 /// That one message is open to one organisation.
@@ -159,8 +160,11 @@ impl RoomState {
             let covered = match scope {
                 Scope::All => true,
                 Scope::Material(m) => *m == material,
-                Scope::Audience(audience) => self.is_in(opening.reader, *audience),
+                Scope::Audience(audience) => {
+                    self.is_in(opening.reader, *audience) && !is_on(Mutant::WithdrawnClassHoldsReleases)
+                }
                 // Nobody is shown under this name: it may be the reader's.
+                Scope::Named(_) if is_on(Mutant::NamedNoHoldsReleases) => false,
                 Scope::Named(name) => match bound {
                     Some(named) => named == opening.reader,
                     None => self.participant(opening.reader).may_be(name),

@@ -8,6 +8,7 @@ use super::{Fall, Narrowed, Posted, Relay, RoomState, Trace};
 use crate::room::consent::{Slot, Slots};
 use crate::room::event::{Entry, Message};
 use crate::room::ids::{MessageId, OrganisationId, Seq};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::words::Tlp;
 
 impl RoomState {
@@ -24,7 +25,7 @@ impl RoomState {
         narrowed: Option<Arc<Narrowed>>,
         relay: Option<Arc<Relay>>,
     ) -> Trace {
-        if let Some(old) = message.supersedes {
+        if let Some(old) = message.supersedes.filter(|_| !is_on(Mutant::SupersededStays)) {
             self.fall_of(source, old, Fall::Superseded);
         }
         self.messages.insert(message.id, entry.seq);
@@ -46,7 +47,7 @@ impl RoomState {
 
     /// Whom the message reaches at most: its own recipients, and, if it stands for another, those who could see that one.
     pub(super) fn narrowed(&self, source: Slot, message: &Message, entry: &Entry) -> Option<Arc<Narrowed>> {
-        let old = message.supersedes.and_then(|old| self.message(old));
+        let old = message.supersedes.and_then(|old| self.message(old)).filter(|_| !is_on(Mutant::EditReachesAll));
         if message.tlp == Tlp::Red {
             let saw = |organisation: &OrganisationId| {
                 old.is_none_or(|old| self.slot(organisation).is_some_and(|o| self.reaches(o, old, entry.recorded_at)))
@@ -86,6 +87,9 @@ impl RoomState {
     /// Why the message, or one that it is made from, is shown to nobody any more but its source and the coordinator.
     pub(in crate::room) fn fallen(&self, posted: &Posted) -> Option<Fall> {
         let mut parents = posted.relay.iter().flat_map(|relay| &relay.parents).filter_map(|&seq| self.posted(seq));
+        if is_on(Mutant::RelayOutlivesItsParent) {
+            return posted.fallen;
+        }
         posted.fallen.or_else(|| parents.find_map(|parent| parent.fallen))
     }
 

@@ -10,6 +10,7 @@ use crate::room::chain;
 use crate::room::consent::{Slot, Slots};
 use crate::room::event::Message;
 use crate::room::ids::{MessageId, OrganisationId, Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 use crate::room::words::{Material, Role, Sharing, Tlp};
 
 /// What a relay is made from, and whom it went to.
@@ -115,27 +116,29 @@ impl RoomState {
             if parent.tlp == Tlp::Red {
                 return Some(RelayBar::Red);
             }
-            if parent.source != reader && parent.recipients.as_ref().is_some_and(|to| !to.contains(reader)) {
+            let heeds_recipients = !is_on(Mutant::RelayForgetsRecipients) && parent.source != reader;
+            if heeds_recipients && parent.recipients.as_ref().is_some_and(|to| !to.contains(reader)) {
                 return Some(RelayBar::NotARecipient);
             }
-            if parent.coordinator_only {
+            if parent.coordinator_only && !is_on(Mutant::RelayForgetsCoordinatorOnly) {
                 return Some(RelayBar::CoordinatorOnly);
             }
-            if wish.tlp < parent.tlp {
+            if wish.tlp < parent.tlp && !is_on(Mutant::RelayLoosensTlp) {
                 return Some(RelayBar::LooserTlp);
             }
         }
         let sources = self.sources(wish.parents);
         let permitted = |&(source, material): &(Slot, Material)| {
             source == reader
+                || is_on(Mutant::RelayForgetsASource) && sources.first() == Some(&(source, material))
                 || self.permits(source, reader, material) >= Sharing::Relay
                     && !self.participant(source).consent.is_expired(now)
         };
         if !sources.iter().all(permitted) {
             return Some(RelayBar::NotPermitted);
         }
-        (!sources.is_empty() && self.could_be_the_source(reader) < limits::RELAY_SOURCES_MIN)
-            .then_some(RelayBar::TooFewCouldBeTheSource)
+        let enough = limits::RELAY_SOURCES_MIN - usize::from(is_on(Mutant::TwoCouldBeTheSource));
+        (!sources.is_empty() && self.could_be_the_source(reader) < enough).then_some(RelayBar::TooFewCouldBeTheSource)
     }
 
     /// How many affected organisations the reader can see besides itself.
@@ -143,8 +146,8 @@ impl RoomState {
         let others = self.participants().filter(|&(slot, other)| {
             slot != reader
                 && other.role == Role::AffectedOrganisation
-                && !self.is_hidden(slot)
-                && self.can_see(reader, slot)
+                && (self.can_see(reader, slot) && !self.is_hidden(slot)
+                    || is_on(Mutant::HiddenCouldBeTheSource) && self.is_present(slot))
         });
         others.count()
     }
@@ -175,7 +178,8 @@ impl RoomState {
         let unapproved = self.slots(unapproved);
         let knows = |&source: &Slot| {
             let gets = |slot| slot != source && (allowed.contains(slot) || unapproved.contains(slot));
-            self.participants().any(|(slot, _)| gets(slot) && self.can_see(source, slot))
+            self.participants()
+                .any(|(slot, _)| gets(slot) && (self.can_see(source, slot) || is_on(Mutant::RelayToHiddenIsTold)))
         };
         let told = sources.iter().map(|(source, _)| *source).filter(knows).collect();
         let text_digest = chain::text(&message.text);

@@ -6,6 +6,7 @@
 use super::{Narrowed, Posted, RoomState};
 use crate::room::consent::Slot;
 use crate::room::ids::{Seq, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 
 impl RoomState {
     /// The running rule, for who is neither the message's source nor the coordinator.
@@ -19,6 +20,8 @@ impl RoomState {
                 && present_since <= seq
                 && relay.sources.iter().all(|&(source, material)| {
                     source == reader
+                        || is_on(Mutant::RelayCheckedOnce)
+                        || is_on(Mutant::RelayForgetsASource) && relay.sources.first() == Some(&(source, material))
                         || self.relay_since(source, reader, material, now).is_some_and(|since| since <= seq)
                 });
         }
@@ -30,7 +33,8 @@ impl RoomState {
         if Self::is_coordinator(posted.source) {
             return present_since <= seq;
         }
-        self.direct_since(posted.source, reader, posted.material, now).is_some_and(|since| since <= seq)
+        let since = self.direct_since(posted.source, reader, posted.material, now);
+        since.is_some_and(|since| since <= seq || is_on(Mutant::WideningLooksBack))
     }
 
     /// Whether the organisation may be shown the message now with its source's consent: what a law opens is not the source's to know.

@@ -6,8 +6,8 @@ use super::words::{audience_reason, material, reason_text, recall_answer, tlp};
 use super::{fill, of_participant, participants, time};
 use crate::api;
 use crate::room::directory::{Connection, Directory};
-use crate::room::disclose::{Disclosed, Receipt, Receipts, RelayReceipt, SeenAs, SeenMessage};
-use crate::room::ids::RoomId;
+use crate::room::disclose::{Disclosed, RecallReceipt, Receipt, Receipts, RelayReceipt, SeenAs, SeenMessage};
+use crate::room::ids::{OrganisationId, RoomId};
 
 /// A page of who has a message: receipts by participant id, then relays; `max` of both at most, after the one with the id `after`.
 /// Also the id of the last, if there are more.
@@ -17,7 +17,7 @@ pub(in crate::service) fn receipts(
     after: Option<Uuid>,
     max: usize,
 ) -> (api::GetReceiptsResponse, Option<String>) {
-    let Receipts { message: _, recorded_at, receipts, coordinator_reads, relays } = shown.get();
+    let Receipts { message: _, recorded_at, source, receipts, coordinator_reads, relays } = shown.get();
     let relays_shown = after.and_then(|after| relays.iter().position(|relay| relay.message.0 == after));
     let receipts_left =
         receipts.iter().filter(|one| relays_shown.is_none() && after.is_none_or(|after| after < one.participant.id.0));
@@ -28,7 +28,7 @@ pub(in crate::service) fn receipts(
         ..api::GetReceiptsResponse::default()
     };
     let one_by_one = receipts_left
-        .map(|one| page_of(Some(receipt(one, directory)), None))
+        .map(|one| page_of(Some(receipt(one, source.as_ref(), directory)), None))
         .chain(relays_left.map(|one| page_of(None, Some(relay_receipt(one, directory)))));
     let (items, more) = fill(one_by_one, max);
     let mut page = page_of(None, None);
@@ -50,8 +50,8 @@ pub(in crate::service) fn receipts(
     (page, last)
 }
 
-fn receipt(shown: &Receipt, directory: &Directory) -> api::Receipt {
-    let Receipt { participant, delivered, acknowledged_at, receives, reason, recall } = shown;
+fn receipt(shown: &Receipt, source: Option<&OrganisationId>, directory: &Directory) -> api::Receipt {
+    let Receipt { participant, delivered, acknowledged_at, receives, reason, recalls } = shown;
     api::Receipt {
         participant: Some(of_participant(participant, directory)),
         delivered_time: delivered.map(|(at, _)| time(at)),
@@ -59,12 +59,22 @@ fn receipt(shown: &Receipt, directory: &Directory) -> api::Receipt {
         acknowledged_time: acknowledged_at.map(time),
         sees: *receives,
         reason: reason.map_or(api::AudienceReason::Unspecified, audience_reason).into(),
-        text: reason.map_or(String::new(), |reason| reason_text(reason).to_owned()),
-        recall: recall.as_ref().map(|(answer, comment, at)| api::RecallReceipt {
+        text: reason.map_or(String::new(), |reason| reason_text(reason, source)),
+        recalls: recalls.iter().map(recall_receipt).collect(),
+    }
+}
+
+fn recall_receipt(shown: &RecallReceipt) -> api::RecallReceipt {
+    let RecallReceipt { recall, answer } = shown;
+    let asked = api::RecallReceipt { recall_id: recall.to_string(), ..api::RecallReceipt::default() };
+    match answer {
+        None => asked,
+        Some((answer, comment, at)) => api::RecallReceipt {
             answer: recall_answer(*answer).into(),
             comment: comment.to_string(),
             recorded_time: Some(time(*at)),
-        }),
+            ..asked
+        },
     }
 }
 

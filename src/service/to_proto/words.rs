@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::room::disclose::AudienceReason;
+use crate::room::ids::OrganisationId;
 use crate::room::state::Status;
 use crate::room::words::{
     Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
@@ -128,27 +129,39 @@ pub(super) fn audience_reason(word: AudienceReason) -> api::AudienceReason {
     }
 }
 
-/// The reason in a sentence.
-pub(super) fn reason_text(word: AudienceReason) -> &'static str {
-    match word {
+/// The reason in a sentence, to its source; to the coordinator, `source` is whose message it is.
+pub(super) fn reason_text(word: AudienceReason, source: Option<&OrganisationId>) -> String {
+    let consent = source.map_or("your consent".to_owned(), |source| format!("{source}'s consent"));
+    let of_consent = |rest: &str| format!("{consent} {rest}");
+    let text = match word {
         AudienceReason::Coordinator => "the coordinator sees what is posted in the room",
-        AudienceReason::Author => "it is your own organisation",
+        AudienceReason::Author => match source {
+            None => "it is your own organisation",
+            Some(_) => "it is the message's own source",
+        },
         AudienceReason::Source => "it is the only source of this relay",
         AudienceReason::FromCoordinator => "the coordinator's messages need no consent",
-        AudienceReason::Consent => "your consent allows direct sharing with this class",
-        AudienceReason::NamedConsent => "your consent names it and allows direct sharing",
+        AudienceReason::Consent => return of_consent("allows direct sharing with this class"),
+        AudienceReason::NamedConsent => return of_consent("names it and allows direct sharing"),
         AudienceReason::NotARecipient => "it is not among the message's recipients",
         AudienceReason::CoordinatorOnly => "the message is for the coordinator only",
         AudienceReason::NotNamedInRed => "TLP:RED, and the message names nobody of it",
-        AudienceReason::NotAnswered => "you have not answered what may be shared with this class",
-        AudienceReason::ConsentNo => "your consent says no for this class",
-        AudienceReason::RelayOnly => "your consent allows only the coordinator's sanitised words for this class",
-        AudienceReason::NamedRelay => "your consent names it and allows only the coordinator's sanitised words",
-        AudienceReason::NamedNo => "your consent names it and says no",
+        AudienceReason::NotAnswered => match source {
+            None => "you have not answered what may be shared with this class",
+            Some(source) => return format!("{source} has not answered what may be shared with this class"),
+        },
+        AudienceReason::ConsentNo => return of_consent("says no for this class"),
+        AudienceReason::RelayOnly => return of_consent("allows only the coordinator's sanitised words for this class"),
+        AudienceReason::NamedRelay => return of_consent("names it and allows only the coordinator's sanitised words"),
+        AudienceReason::NamedNo => return of_consent("names it and says no"),
         AudienceReason::NamedPerhaps => {
-            "your consent answers for a name that you have not been shown, and it may be this one's"
+            let whose = if source.is_none() { "you have" } else { "it has" };
+            return of_consent(&format!("answers for a name that {whose} not been shown, and it may be this one's"));
         }
-        AudienceReason::Newcomer => "it came after you gave consent, which does not cover newcomers",
+        AudienceReason::Newcomer => match source {
+            None => "it came after you gave consent, which does not cover newcomers",
+            Some(source) => return format!("it came after {source} gave consent, which does not cover newcomers"),
+        },
         AudienceReason::AuthorityNotNamed => "an authority receives others' words only if it is named",
         AudienceReason::RelayPermitted => "every source allows the coordinator's sanitised words to it",
         AudienceReason::Released => "its source released the message to it",
@@ -167,8 +180,12 @@ pub(super) fn reason_text(word: AudienceReason) -> &'static str {
         AudienceReason::RelayLooserTlp => "the relay's TLP is looser than that of a message that it is made from",
         AudienceReason::RelayTooFewSources => "too few organisations that it can see could be the source",
         AudienceReason::RelayUnapproved => "the source has not approved this text for it",
-        AudienceReason::SenderHidden => "you are hidden in this room and share nothing directly",
-    }
+        AudienceReason::SenderHidden => match source {
+            None => "you are hidden in this room and share nothing directly",
+            Some(source) => return format!("{source} is hidden in this room and shares nothing directly"),
+        },
+    };
+    text.to_owned()
 }
 
 pub(super) fn ask_answer(word: AskAnswer) -> api::AskAnswer {

@@ -28,7 +28,7 @@ use crate::room::ids::RoomId;
 
 const FORMAT_FILE: &str = "format";
 const CREATING_FILE: &str = "format.new";
-const HIGH_WATER_FILE: &str = "high-water";
+pub(super) const HIGH_WATER_FILE: &str = "high-water";
 pub(super) const DB_FILE: &str = "db";
 
 /// sled's own lock can outlive a closed database by an instant; ours is held by then, so nobody else is meant.
@@ -252,7 +252,7 @@ fn open_existing(dir: &Path, options: &SledOptions, syncs: bool) -> Result<sled:
     open_sled(dir, options, syncs)
 }
 
-fn open_sled(dir: &Path, options: &SledOptions, syncs: bool) -> Result<sled::Db, OpenError> {
+pub(super) fn open_sled(dir: &Path, options: &SledOptions, syncs: bool) -> Result<sled::Db, OpenError> {
     let config = sled::Config::new()
         .path(dir)
         .cache_capacity(options.cache_mib.saturating_mul(1024 * 1024))

@@ -607,19 +607,19 @@ impl Model {
         v.object_if(over || answer_by <= now, "AskClosed");
         let organisation = caller.organisation.clone();
         let answered = Event::AskAnswered { organisation: organisation.clone(), ask, answer, comment: comment.clone() };
+        let candidate = |o: &No| {
+            let asked_for = match to {
+                AskedFor::Organisations(all) => all.contains(&self.who[*o]),
+                AskedFor::Audience(a) => self.moments[t].everybody[*o].audience() == Some(*a),
+            };
+            let visible = self.can_tell(me, *o, t) && !self.is_hidden(*o, t);
+            asked_for && visible && *o != me && *o != COORDINATOR
+        };
+        let all: Vec<No> = (0..self.who.len()).filter(candidate).collect();
         match (answer, subject) {
             (AskAnswer::No, _) | (AskAnswer::RelayOnly, Subject::Messages(_)) => v.events = Some(vec![answered]),
             (AskAnswer::Yes, Subject::Messages(messages)) => {
                 self.judge_release(v, caller, me, messages, now);
-                let candidate = |o: &No| {
-                    let asked_for = match to {
-                        AskedFor::Organisations(all) => all.contains(&self.who[*o]),
-                        AskedFor::Audience(a) => self.moments[t].everybody[*o].audience() == Some(*a),
-                    };
-                    let visible = self.can_tell(me, *o, t) && !self.is_hidden(*o, t);
-                    asked_for && visible && *o != me && *o != COORDINATOR
-                };
-                let all: Vec<No> = (0..self.who.len()).filter(candidate).collect();
                 let materials: Vec<Material> = messages
                     .iter()
                     .filter_map(|id| self.places.get(id))
@@ -635,6 +635,8 @@ impl Model {
             (AskAnswer::Yes | AskAnswer::RelayOnly, Subject::Material(_)) => {
                 let hidden = answer == AskAnswer::Yes && self.is_hidden(me, t);
                 v.object_with(hidden, &["HiddenCannotShareDirectly", "HiddenCannotRelease", "AttributionHidden"]);
+                let nobody = matches!(to, AskedFor::Organisations(_)) && all.is_empty();
+                v.object_with(nobody, &["RecipientNotVisible"]);
                 v.allow(true, &["RecipientNotVisible", "LimitReached"]);
             }
         }

@@ -45,6 +45,7 @@ impl Model {
             let own = mailboxes.iter().filter(|(actor, _)| actor.organisation == *organisation);
             let mut given: Vec<Given> = own.flat_map(|(actor, mailbox)| self.given(mailbox, actor, place)).collect();
             given.retain(|given| me == COORDINATOR || !given.by.is_some_and(|by| self.is_suppressed(by)));
+            given.retain(|given| given.kind.is_some() || !self.reads_as_red_source(o, place));
             let first = given.iter().map(|given| given.at).min();
             let grounds = given.iter().filter(|given| Some(given.at) == first).map(|given| match given.kind {
                 None => "rule",
@@ -75,6 +76,13 @@ impl Model {
         let somebody: Actor = format!("org/{}/user/somebody", self.who[o]).parse().expect("an actor");
         let known = |by: &usize| asker == COORDINATOR || !self.is_suppressed(*by);
         self.rule(&somebody, place, t, now) || self.open_by(o, place, t, now).iter().any(|(by, _)| known(by))
+    }
+
+    /// Whether it is a relay made of nothing but this organisation's TLP:RED, which who asks may not know.
+    fn reads_as_red_source(&self, o: No, place: usize) -> bool {
+        let Some(relay) = &self.posts[&place].relay else { return false };
+        let mut own = relay.parents.iter().map(|parent| &self.posts[parent]).filter(|parent| parent.source == o);
+        relay.sources == [o] && own.all(|parent| parent.message.tlp == Tlp::Red)
     }
 
     /// Whether the entry is a legal disclosure that its source is not told of yet.

@@ -52,7 +52,14 @@ impl PureWorld {
                 name: self.who(&one.participant).name,
                 received: one.delivered.map(|(at, basis)| (after(at), audience_reason(basis).to_owned())),
                 acknowledged: one.acknowledged_at.map(after),
-                recall: one.recall.as_ref().map(|(answer, comment, _)| (*answer, comment.to_string())),
+                recalls: one
+                    .recalls
+                    .iter()
+                    .map(|one| {
+                        let answer = one.answer.as_ref().map(|(answer, comment, _)| (*answer, comment.to_string()));
+                        (self.id(one.recall.as_bytes()), answer)
+                    })
+                    .collect(),
                 sees: one.receives,
                 reason: one.reason.map(|reason| audience_reason(reason).to_owned()),
             };

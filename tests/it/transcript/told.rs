@@ -241,14 +241,15 @@ pub(crate) struct Receipt {
     pub(crate) name: String,
     pub(crate) received: Option<(i64, String)>,
     pub(crate) acknowledged: Option<i64>,
-    pub(crate) recall: Option<(RecallAnswer, String)>,
+    /// Each recall, and what was answered.
+    pub(crate) recalls: Vec<(String, Option<(RecallAnswer, String)>)>,
     pub(crate) sees: bool,
     pub(crate) reason: Option<String>,
 }
 
 impl Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, received, acknowledged, recall, sees, reason } = self;
+        let Self { name, received, acknowledged, recalls, sees, reason } = self;
         match received {
             Some((minutes, basis)) => write!(f, "{name}: received after {minutes}m ({basis})")?,
             None => write!(f, "{name}: not received")?,
@@ -256,8 +257,11 @@ impl Display for Receipt {
         if let Some(minutes) = acknowledged {
             write!(f, ", acknowledged after {minutes}m")?;
         }
-        if let Some((answer, comment)) = recall {
-            write!(f, ", {}{}", recall_answer(*answer), quoted(comment))?;
+        for (recall, answer) in recalls {
+            match answer {
+                Some((answer, comment)) => write!(f, ", {recall}: {}{}", recall_answer(*answer), quoted(comment))?,
+                None => write!(f, ", {recall}: not answered")?,
+            }
         }
         write!(f, "; {}", if *sees { "sees it" } else { "does not see it" })?;
         reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))

@@ -406,9 +406,9 @@ async fn r7_a_recall_is_answered_only_by_whom_had_what_was_recalled() {
     let (room_id, page_token) = (room.id.clone(), String::new());
     let question = pb::GetReceiptsRequest { room_id, message_id: message, page_size: 0, page_token };
     let receipts: pb::GetReceiptsResponse = a.call("MessageService/GetReceipts", &question).await.expect("receipts");
-    let answers: Vec<_> = receipts.receipts.iter().filter_map(|receipt| receipt.recall.as_ref()).collect();
+    let answers: Vec<_> = receipts.receipts.iter().flat_map(|receipt| &receipt.recalls).collect();
     let [answer] = &answers[..] else { panic!("{receipts:?}") };
-    assert_eq!(answer.answer(), pb::RecallAnswer::Deleted);
+    assert_eq!((answer.answer(), &answer.recall_id), (pb::RecallAnswer::Deleted, &withdrawn.recall_id));
     room.world.stop().await;
 }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use prost::Message;
 use samverkan::api as pb;
+use sha2::{Digest as _, Sha256};
 use tonic::Status;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 use crate::world::{Peer, World, appearing, id, logs, reason, sharing_logs};
 
@@ -32,10 +33,10 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
     LOG.get_or_init(|| {
         let log = Log(Arc::default());
         let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_writer(move || writer.clone());
-        // Another test may have set its own; then this one has nothing to read, and says so.
-        let _ = tracing::subscriber::set_global_default(subscriber.finish());
+        // All that the server itself can say, and what what it stands on says when somebody looks for a fault.
+        let filter = EnvFilter::new(std::env::var("SAMVERKAN_LOG").unwrap_or("samverkan=trace,debug".to_owned()));
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
+        subscriber.try_init().expect("no other test sets its own");
         log.0
     })
     .clone()
@@ -125,6 +126,7 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
     };
     let proposed: pb::ProposeLegalDisclosureResponse =
         cert.call("CoordinationService/ProposeLegalDisclosure", &request).await.expect("proposed");
+    answers_among_others(world, room, cert, a, c, [&asked.ask_id, &withdrawn.recall_id], &introduced).await;
     Hidden {
         message: posted,
         release: released.release_id,
@@ -134,6 +136,77 @@ async fn among_others(world: &World, room: &str, cert: &Peer, a: &Peer, c: &Peer
         introduction: introduced.introduction_ids[0].clone(),
         disclosure: proposed.disclosure_id,
     }
+}
+
+/// What they answer, and what else has words of theirs.
+async fn answers_among_others(
+    world: &World,
+    room: &str,
+    cert: &Peer,
+    a: &Peer,
+    c: &Peer,
+    [ask_id, recall_id]: [&String; 2],
+    introduced: &pb::ProposeIntroductionResponse,
+) {
+    let (room_id, words) = (|| room.to_owned(), |what: &str| format!("{TEXT} {what}"));
+    c.list(room, 0).await.expect("a page");
+    let (answer, comment) = (pb::RecallAnswer::RetainedByLaw.into(), words("recall"));
+    let recall_id = recall_id.clone();
+    let request = pb::AnswerRecallRequest { request_id: id(), room_id: room_id(), recall_id, answer, comment };
+    c.raw("ConsentService/AnswerRecall", &request).await.expect("it had it");
+    let (ask_id, answer, comment) = (ask_id.clone(), pb::AskAnswer::No.into(), words("answer"));
+    let request = pb::AnswerAskRequest { request_id: id(), room_id: room_id(), ask_id, answer, comment };
+    a.raw("ConsentService/AnswerAsk", &request).await.expect("it was asked");
+    for (peer, introduction_id) in [a, c].into_iter().zip(introduced.introduction_ids.clone()) {
+        let accepted = pb::IntroductionAccepted { contact: words("contact") };
+        let answer = Some(pb::answer_introduction_request::Answer::Accepted(accepted));
+        let request = pb::AnswerIntroductionRequest { request_id: id(), room_id: room_id(), introduction_id, answer };
+        peer.raw("CoordinationService/AnswerIntroduction", &request).await.expect("it was proposed to it");
+    }
+    let (source, material, reason) = (String::new(), pb::Material::Data.into(), words("suggestion"));
+    let request = pb::SuggestAskRequest { request_id: id(), room_id: room_id(), source, material, reason };
+    c.raw("ConsentService/SuggestAsk", &request).await.expect("suggested");
+    let report = pb::IntakeReport {
+        what_occurred: words("what"),
+        how_discovered: words("how"),
+        countermeasures: words("countermeasures"),
+        help_wanted: words("help"),
+        contacts_made: words("contacts"),
+        ..pb::IntakeReport::default()
+    };
+    let request = pb::AmendReportRequest { request_id: id(), room_id: room_id(), report: Some(report) };
+    a.raw("IntakeService/AmendReport", &request).await.expect("filed");
+    let request = pb::RecordPoliceReportRequest { request_id: id(), room_id: room_id(), reference: words("police") };
+    a.raw("IntakeService/RecordPoliceReport", &request).await.expect("recorded");
+    let participant = a.organisation.clone();
+    let request = pb::GetReportRequest {
+        room_id: room_id(),
+        participant: participant.clone(),
+        ..pb::GetReportRequest::default()
+    };
+    cert.raw("IntakeService/GetReport", &request).await.expect("a report");
+    let request = pb::SeeAsRequest { room_id: room_id(), participant, ..pb::SeeAsRequest::default() };
+    cert.raw("CoordinationService/SeeAs", &request).await.expect("what it sees");
+    let draft = pb::MessageDraft { tlp: pb::Tlp::Red.into(), red_actors: vec![actor_of_a()], ..logs(&words("red")) };
+    let red = a.post(room, draft).await.expect("it is posted").message_id;
+    let request =
+        pb::RetractMessageRequest { request_id: id(), room_id: room_id(), message_id: red, reason: words("void") };
+    a.raw("MessageService/RetractMessage", &request).await.expect("retracted");
+    // Refusals about words of theirs, a text that is too long among them.
+    let refused = [
+        logs(&words("long").repeat(10_000)),
+        pb::MessageDraft { recipients: vec![words("name")], ..logs(&words("to nobody")) },
+        pb::MessageDraft { red_actors: vec![actor_of_a()], ..logs(&words("not red")) },
+    ];
+    for draft in refused {
+        a.post(room, draft).await.expect_err("it is refused");
+    }
+    let stranger = world.peer(&format!("{A}-stranger/user/{ANNA}")).await;
+    stranger.list(room, 0).await.expect_err("it is not admitted");
+}
+
+fn actor_of_a() -> String {
+    format!("org/{A}/user/{ANNA}")
 }
 
 /// All that a status says, but for what is drawn anew for each call.
@@ -289,14 +362,26 @@ async fn r7_what_others_do_with_consent_is_in_no_byte_that_a_third_receives_and_
     b.list(&room, 0).await.expect("a page");
     let heard = b.heard();
     assert!(heard.len() > 1000, "it heard something");
+    let certificate = world.certificate(&format!("{A}/user/{ANNA}"));
+    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).expect("a certificate");
+    let (serial, fingerprint) = (parsed.raw_serial().to_vec(), Sha256::digest(&certificate).to_vec());
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for field in [&serial[..], &fingerprint[..8], parsed.public_key().raw] {
+        let found = heard.windows(field.len()).any(|window| window == field);
+        assert!(!found && !holds(&heard, &hex(field)), "a field of a certificate reached org-b");
+    }
     for word in [A, ANNA, TEXT, &hidden.message, &hidden.release, &hidden.ask, &hidden.recall, &hidden.relay] {
         assert!(!holds(&heard, word), "{word} reached org-b");
     }
     // What was looked for can be found: C has been told what concerns it.
     assert!(holds(&c.heard(), TEXT) && !holds(&c.heard(), A) && !holds(&c.heard(), ANNA));
     let logged = log.lock().expect("not poisoned").clone();
-    for word in [TEXT, ANNA] {
-        assert!(!holds(&logged, word), "{word} is in the log");
+    assert!(holds(&logged, "call answered") && holds(&logged, "call denied"), "there is a log");
+    // A certificate is logged by the beginning of its fingerprint, which leads to who has it only with the certificate at hand.
+    for word in [TEXT, A, ANNA, &hex(&serial), &hex(&fingerprint)] {
+        if let Some(line) = logged.split(|byte| *byte == b'\n').find(|line| holds(line, word)) {
+            panic!("{word} is in the log: {}", line.escape_ascii());
+        }
     }
     world.stop().await;
 }

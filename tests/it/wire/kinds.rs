@@ -429,3 +429,88 @@ async fn r8_what_the_coordinator_does_between_organisations_is_told_with_its_ids
     }
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_becomes_of_ones_words_and_report_is_told_to_their_source() {
+    let mut world = World::start().await;
+    let (cert, peers) = world.peers(["region-a", "region-b", "region-c", "region-d"]).await;
+    let [a, b, _, d] = &peers;
+    let room = cert.open().await;
+    let room_id = || room.clone();
+    let mut consent = sharing_logs(pb::Attribution::Named);
+    consent.cells[0].sharing = pb::Sharing::Relay.into();
+    for peer in &peers {
+        cert.bring(&room, peer, consent.clone()).await;
+    }
+    let mut parents = Vec::new();
+    for peer in [a, b] {
+        parents.push(peer.post(&room, logs("203.0.113.7 in the log")).await.expect("it is posted").message_id);
+    }
+    let mut mails = (Mail::of(&cert, &room).await, Mail::of(a, &room).await, Mail::of(b, &room).await);
+    let mut of_d = Mail::of(d, &room).await;
+
+    // A source that is not the only one and gets no copy is told that, when and to whom its words went.
+    let draft = pb::RelayDraft {
+        parent_message_ids: parents.clone(),
+        material: pb::Material::Logs.into(),
+        tlp: pb::Tlp::Amber.into(),
+        text: "two have seen 203.0.113.7".into(),
+        recipients: vec!["region-d".into()],
+        ..pb::RelayDraft::default()
+    };
+    let request = pb::PublishRelayRequest { request_id: id(), room_id: room_id(), draft: Some(draft) };
+    let relayed: pb::PublishRelayResponse = twice(&cert, "RelayService/PublishRelay", &request).await;
+    assert_eq!(only!(mails.0, Message).message_id, relayed.message_id);
+    assert_eq!(only!(of_d, Message).message_id, relayed.message_id);
+    for (mail, parent) in [&mut mails.1, &mut mails.2].into_iter().zip(&parents) {
+        let told = only!(mail, MessageRelayed);
+        assert_eq!((&told.message_id, organisations(&told.receivers)), (&relayed.message_id, vec!["region-d"]));
+        assert_eq!(told.parent_message_ids, [parent.as_str()], "its own and nobody else's");
+    }
+
+    // Why somebody does not see a message: of one's own consent to oneself, of the source's to the coordinator.
+    for (peer, words) in [
+        (a, "your consent allows only the coordinator's sanitised words for this class"),
+        (&cert, "region-a's consent allows only the coordinator's sanitised words for this class"),
+    ] {
+        let (message_id, participant) = (parents[0].clone(), "region-d".to_owned());
+        let request = pb::ExplainAudienceRequest { room_id: room_id(), message_id: message_id.clone(), participant };
+        let told: pb::ExplainAudienceResponse =
+            peer.call("MessageService/ExplainAudience", &request).await.expect("it is explained");
+        assert_eq!((told.sees, told.text.as_str()), (false, words));
+        let request = pb::GetReceiptsRequest { room_id: room_id(), message_id, ..pb::GetReceiptsRequest::default() };
+        let told: pb::GetReceiptsResponse = peer.call("MessageService/GetReceipts", &request).await.expect("receipts");
+        let of_d = told.receipts.iter().find(|one| organisation(&one.participant) == "region-d");
+        assert_eq!(of_d.expect("it is in the list").text, words);
+    }
+
+    // A report that is read for the coordinator, once for each person and version.
+    let report = pb::IntakeReport { what_occurred: "a login at night".into(), ..pb::IntakeReport::default() };
+    let (request_id, report) = (id(), Some(report));
+    let request = pb::AmendReportRequest { request_id, room_id: room_id(), report };
+    let _: pb::AmendReportResponse = twice(a, "IntakeService/AmendReport", &request).await;
+    for mail in [&mut mails.0, &mut mails.1] {
+        only!(mail, ReportFiled);
+    }
+    let request =
+        pb::GetReportRequest { room_id: room_id(), participant: "region-a".into(), ..pb::GetReportRequest::default() };
+    let _: pb::GetReportResponse = twice(&cert, "IntakeService/GetReport", &request).await;
+    for mail in [&mut mails.0, &mut mails.1] {
+        let told = only!(mail, ReportRead);
+        assert_eq!((organisation(&told.participant), told.actor.as_str()), ("region-a", "org/cert-se/user/duty"));
+    }
+
+    // An organisation that reports itself is reminded after a day.
+    let reports_itself = Some(pb::PoliceAnswer::OrganisationReportsItself.into());
+    let change = pb::ConsentChange { police: reports_itself, ..pb::ConsentChange::default() };
+    a.give(&room, change).await.expect("consent");
+    for mail in [&mut mails.0, &mut mails.1] {
+        only!(mail, ConsentGiven);
+    }
+    world.advance_clock(24 * HOUR);
+    for mail in [&mut mails.0, &mut mails.1] {
+        assert_eq!(organisation(&only!(mail, PoliceReportDue).participant), "region-a");
+    }
+    assert!(mails.2.unread().await.is_empty() && of_d.unread().await.is_empty(), "others learn nothing of it");
+    world.stop().await;
+}

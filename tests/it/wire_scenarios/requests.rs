@@ -180,13 +180,13 @@ pub(super) fn role(command: &Command) -> i32 {
     number::<pb::Role>(command.field("as").expect("as=ROLE"))
 }
 
-pub(super) fn time(microseconds: i64) -> prost_types::Timestamp {
+pub(crate) fn time(microseconds: i64) -> prost_types::Timestamp {
     let nanos = i32::try_from(microseconds.rem_euclid(1_000_000)).expect("below a million") * 1000;
     prost_types::Timestamp { seconds: microseconds.div_euclid(1_000_000), nanos }
 }
 
 /// An enum of the API whose values transcripts spell.
-pub(super) trait Spelled: Into<i32> + Sized {
+pub(crate) trait Spelled: Into<i32> + Sized {
     const PREFIX: &str;
 
     fn by_name(name: &str) -> Option<Self>;
@@ -218,7 +218,7 @@ spelled!(
     RecallAnswer = "RECALL_ANSWER_",
 );
 
-pub(super) fn number<T: Spelled>(word: &str) -> i32 {
+pub(crate) fn number<T: Spelled>(word: &str) -> i32 {
     let name = format!("{}{}", T::PREFIX, word.to_uppercase().replace(['-', '+'], "_"));
     T::by_name(&name).unwrap_or_else(|| panic!("{word} is no {}", T::PREFIX)).into()
 }

@@ -258,7 +258,14 @@ impl WireWorld {
                 name: self.who(one.participant.as_ref()).name,
                 received: one.delivered_time.as_ref().map(|at| (after(at), reason(basis))),
                 acknowledged: one.acknowledged_time.as_ref().map(after),
-                recall: one.recall.as_ref().map(|answer| (recall_answer(answer.answer()), answer.comment.clone())),
+                recalls: one
+                    .recalls
+                    .iter()
+                    .map(|one| {
+                        let answer = one.recorded_time.map(|_| (recall_answer(one.answer()), one.comment.clone()));
+                        (self.recall(&one.recall_id).unwrap_or_default(), answer)
+                    })
+                    .collect(),
                 sees: one.sees,
                 reason: Some(one.reason()).filter(|why| *why != pb::AudienceReason::Unspecified).map(reason),
             };
