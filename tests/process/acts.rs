@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Give => "give".into(),
             Self::Narrow => "narrow".into(),
@@ -149,7 +149,7 @@ impl Acts {
     }
 
     async fn send(&self, ground: &Ground, channel: Channel, number: u64) -> Result<Option<Timestamp>, tonic::Status> {
-        let room_id = ground.room().map_err(tonic::Status::invalid_argument)?;
+        let room_id = ground.room(self.who).map_err(tonic::Status::invalid_argument)?;
         // Numbers of posts stay below.
         let request_id = ground.request_id(self.who, 1 << 40 | number);
         let mut client = ConsentServiceClient::new(channel);

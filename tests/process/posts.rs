@@ -40,9 +40,7 @@ impl Stop {
         let text = format!("{:?}: {}", status.code(), status.message());
         match status.code() {
             Code::ResourceExhausted => Self::Refused(text),
-            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Aborted => {
-                Self::Cut(text)
-            }
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => Self::Cut(text),
             // So the client names a connection that broke.
             Code::Internal if text.contains("h2") || text.contains("transport") || text.contains("stream") => {
                 Self::Cut(text)
@@ -170,7 +168,7 @@ impl Posts {
 
     /// Posts over one stream, in order. Everything without an answer goes first.
     pub(crate) async fn post(&mut self, ground: &Ground, channel: Channel, to_post: ToPost, told: &Told) -> Stop {
-        let room = match ground.room() {
+        let room = match ground.room(self.who) {
             Ok(room) => room,
             Err(wrong) => return Stop::Wrong(wrong),
         };
@@ -242,7 +240,7 @@ impl Posts {
             for outcome in &outcomes {
                 let Some(number) = under_way.pop_front() else { return Stop::Wrong("an answer to nothing".into()) };
                 match self.answered(ground, number, outcome) {
-                    Err(wrong) => return Stop::Wrong(format!("{}: {wrong}", Ground::organisation(self.who))),
+                    Err(wrong) => return Stop::Wrong(format!("{}: {wrong}", ground.name(self.who))),
                     Ok(Answered::Again) => {}
                     Ok(Answered::New(answer)) => {
                         let kind = if number < sent_before { "late" } else { "acked" };
