@@ -40,7 +40,7 @@ pub const REPORTED_TITLE: &str = "Reported incident";
 /// Microseconds since 1970, by the system's clock; a clock before 1970 reads as 1970, and the store's floor stands above it.
 pub fn system_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX).saturating_add(crate::danger::clock_step()))
 }
 
 /// What a server needs to know. Plain values; where they come from is the command line's business.

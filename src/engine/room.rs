@@ -21,6 +21,7 @@ use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
 use super::shared::{Admission, Shared};
 use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
+use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::consent::Name;
 use crate::room::decide::{decide, expired};
@@ -131,6 +132,8 @@ pub(super) struct Room {
     /// Somebody could be given more than its mailbox has.
     wants_advance: bool,
     flight: Option<Flight>,
+    /// Delivery records that wait for the next commit, if a promise is broken on purpose.
+    late: Vec<Range>,
 
     subscribers: BTreeMap<u64, Subscriber>,
     next_subscriber: u64,
@@ -175,6 +178,7 @@ impl Room {
                 pending_narrows: false,
                 wants_advance: false,
                 flight: None,
+                late: Vec::new(),
                 subscribers: BTreeMap::new(),
                 next_subscriber: 0,
                 is_damaged: false,
@@ -442,7 +446,10 @@ impl Room {
         self.wants_advance = false;
         self.pending_narrows = false;
         let now = self.now();
-        let ranges = self.advance(now);
+        let mut ranges = self.advance(now);
+        if danger::is_on(Danger::RecordsLate) {
+            std::mem::swap(&mut ranges, &mut self.late);
+        }
         let entries = std::mem::take(&mut self.pending);
         let takes_back = entries.iter().any(|entry| may_take_back(&entry.event));
         let changes_listing = entries.iter().any(|entry| changes_listing(&entry.event));

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::danger::{self, Danger};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
 use crate::store::{Frame, Store, StoreError, StoredFrame};
@@ -106,16 +107,11 @@ fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
     }
 }
 
-/// Whether commits reach the disk. Only a build with the feature `danger` can be told not to: a test that must lose data does.
-fn syncs() -> bool {
-    !(cfg!(feature = "danger") && std::env::var_os("SAMVERKAN_DANGER_NO_FSYNC").is_some_and(|value| value == "1"))
-}
-
 impl SledStore {
     /// Opens the store in `dir`, or makes one there if it is missing or empty (a `lost+found` aside). Takes about a second per
     /// million frames: every key is looked at.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let syncs = syncs();
+        let syncs = !danger::is_on(Danger::NoFsync);
         let opened = open::open(dir, &options, syncs)?;
         let path = dir.join(open::DB_FILE);
         let db_file = File::open(&path).map_err(|source| OpenError::Io { what: "opening", path, source })?;
