@@ -140,3 +140,13 @@ impl Life {
         wrong.map_or(Ok(()), Err)
     }
 }
+
+impl Life {
+    /// As they are wont to.
+    pub(crate) async fn end_or_leave(self, manner: Manner) -> Result<(), Wrong> {
+        match manner {
+            Manner::Once => self.end().await,
+            Manner::Again => self.leave().await,
+        }
+    }
+}
