@@ -188,7 +188,8 @@ pub(crate) async fn file_size(plan: Plan, times: u64) -> Result<Row, Wrong> {
         let (mut server, life) = plan.lively(ground, &launch, Manner::Once).await?;
         let size = said(std::fs::metadata(ground.store.join("db")))?.len();
         let limit = size / 2 + plan.random(number) % (size / 2 + 1);
-        let limited = Command::new("prlimit").arg(format!("--fsize={limit}")).arg(format!("--pid={}", server.pid())).status();
+        let limited =
+            Command::new("prlimit").arg(format!("--fsize={limit}")).arg(format!("--pid={}", server.pid())).status();
         said(limited)?;
         let ended = server.ends_within(END_TIME_MAX).await;
         server.kill();
@@ -236,15 +237,23 @@ pub(crate) async fn full_disk(plan: Plan, times: u64) -> Result<Row, Wrong> {
             let (mut server, life) = plan.lively(&ground, &launch, Manner::Again).await?;
             let ballast = disk.0.join("ballast");
             let free = said(Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&disk.0).output())?;
-            let free = String::from_utf8_lossy(&free.stdout).split_whitespace().filter_map(|n| n.parse::<u64>().ok()).product::<u64>();
+            let free = String::from_utf8_lossy(&free.stdout)
+                .split_whitespace()
+                .filter_map(|n| n.parse::<u64>().ok())
+                .product::<u64>();
             let leave = if sudden { 1024 * 1024 + plan.random(number) % 200_000 } else { 10 * 1024 * 1024 };
-            let fill = Command::new("fallocate").arg("-l").arg(free.saturating_sub(leave).to_string()).arg(&ballast).status();
+            let fill =
+                Command::new("fallocate").arg("-l").arg(free.saturating_sub(leave).to_string()).arg(&ballast).status();
             said(fill)?;
             let mut outcome = Ok(());
             loop {
                 if let Some(status) = server.has_ended()? {
                     ended += 1;
-                    outcome = if status.code() == Some(74) { Ok(()) } else { Err(format!("full: the server ended with {status}")) };
+                    outcome = if status.code() == Some(74) {
+                        Ok(())
+                    } else {
+                        Err(format!("full: the server ended with {status}"))
+                    };
                     break;
                 }
                 if life.told.counts().full > 0 {

@@ -220,8 +220,7 @@ impl Ground {
         let uri: Uri = said(format!("https://127.0.0.1:{port}").parse())?;
         let endpoint = Endpoint::from(uri)
             .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(4 * WINDOW_BYTES)
-;
+            .initial_connection_window_size(4 * WINDOW_BYTES);
         let connected = tokio::time::timeout(CONNECT_TIME_MAX, endpoint.connect_with_connector(connector)).await;
         connected.map_err(|_| "connecting takes too long")?.map_err(|error| format!("connecting: {error:?}"))
     }

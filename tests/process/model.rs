@@ -25,7 +25,10 @@ enum Step {
 enum Seen {
     Never,
     /// Until an act took it back.
-    Until { who: Who, act: usize },
+    Until {
+        who: Who,
+        act: usize,
+    },
     Always,
 }
 
@@ -55,7 +58,11 @@ impl<'a> Story<'a> {
         posts: &'a BTreeMap<Who, Posts>,
         acts: &'a BTreeMap<Who, Acts>,
     ) -> Result<Self, Wrong> {
-        let seats: Vec<Who> = ground.seats().skip_while(|who| *who < coordinator).take_while(|who| *who == coordinator || !ground.is_coordinator(*who)).collect();
+        let seats: Vec<Who> = ground
+            .seats()
+            .skip_while(|who| *who < coordinator)
+            .take_while(|who| *who == coordinator || !ground.is_coordinator(*who))
+            .collect();
         let mut steps = Vec::new();
         let mut acted: BTreeMap<Who, usize> = BTreeMap::new();
         let mut times = String::new();
@@ -77,7 +84,9 @@ impl<'a> Story<'a> {
                     let own = own.ok_or_else(|| format!("{name} did {number} acts, and there is one more: {kind}"))?;
                     if own.kind.text() != *kind || own.acked.as_ref().is_none_or(|(told, _)| told != time) {
                         let (told, kind_told) = (&own.acked, own.kind.text());
-                        return Err(format!("act {number} of {name} is {kind} of {time}; it was {kind_told}, {told:?}"));
+                        return Err(format!(
+                            "act {number} of {name} is {kind} of {time}; it was {kind_told}, {told:?}"
+                        ));
                     }
                     steps.push(Step::Acted(who, *number));
                     *number += 1;
@@ -117,7 +126,9 @@ impl<'a> Story<'a> {
             let own = own.ok_or_else(|| format!("post {number} of {name} was never sent"))?;
             if own.acked.as_ref().is_none_or(|(told, _)| told != answer) {
                 let told = &own.acked;
-                return Err(format!("post {number} of {name} was acknowledged as {told:?} and stands there as {answer}"));
+                return Err(format!(
+                    "post {number} of {name} was acknowledged as {told:?} and stands there as {answer}"
+                ));
             }
             if !own.was_refused {
                 let last = last.entry(*who).or_default();
@@ -298,7 +309,8 @@ impl<'a> Story<'a> {
         for (index, read) in (1_u64..).zip(now) {
             let What::Notice(ranges) = &read.what else { continue };
             for taken in ranges.iter().flat_map(|(first, last)| *first..=*last) {
-                let what = taken.checked_sub(1).and_then(|at| now.get(usize::try_from(at).ok()?)).map(|read| &read.what);
+                let what =
+                    taken.checked_sub(1).and_then(|at| now.get(usize::try_from(at).ok()?)).map(|read| &read.what);
                 if what != Some(&What::Withdrawn) || taken >= index {
                     return Err(format!("the notice at index {index} lists index {taken}, where {what:?} stands"));
                 }

@@ -60,7 +60,8 @@ impl Proxy {
 async fn relay(client: TcpStream, server: u16, mut orders: watch::Receiver<Order>, cut: Arc<AtomicU64>, seed: u64) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
     let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     // What may still pass once it is told to cut: the last bytes of it are part of a frame.
     let mut left: Option<usize> = None;
@@ -75,7 +76,8 @@ async fn relay(client: TcpStream, server: u16, mut orders: watch::Receiver<Order
         };
         let Ok(bytes @ 1..) = bytes else { return };
         let passes = left.map_or(bytes, |left| left.min(bytes));
-        let written = if is_up { to_server.write_all(&up[..passes]).await } else { to_client.write_all(&down[..passes]).await };
+        let written =
+            if is_up { to_server.write_all(&up[..passes]).await } else { to_client.write_all(&down[..passes]).await };
         if written.is_err() {
             return;
         }

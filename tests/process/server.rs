@@ -84,7 +84,8 @@ impl Server {
         loop {
             if let Some(status) = server.has_ended()? {
                 let log = fs::read(&log_path).unwrap_or_default();
-                let log = String::from_utf8_lossy(&log[usize::try_from(log_begins).unwrap_or(0).min(log.len())..]).into_owned();
+                let log = String::from_utf8_lossy(&log[usize::try_from(log_begins).unwrap_or(0).min(log.len())..])
+                    .into_owned();
                 let tail: Vec<_> = log.lines().rev().take(5).collect();
                 let tail: Vec<_> = tail.into_iter().rev().collect();
                 return Ok(Started::Ended(status, tail.join(" / ")));
@@ -122,7 +123,8 @@ impl Server {
 
     /// A signal by its name: `KILL`.
     pub(crate) fn signal(&self, name: &str) -> Result<(), Wrong> {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid.to_string()).stderr(Stdio::null()).status();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid.to_string()).stderr(Stdio::null()).status();
         said(sent).map(drop)
     }
 

@@ -33,7 +33,8 @@ impl Injection {
     pub(crate) fn attach(&self, pid: u32) -> Result<Attached, Wrong> {
         let mut command = Command::new("strace");
         command.args(self.arguments()).arg("-p").arg(pid.to_string());
-        let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| format!("strace: {error}"))?;
+        let mut process =
+            command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| format!("strace: {error}"))?;
         let mut lines = BufReader::new(process.stderr.take().ok_or("strace has no standard error")?).lines();
         let first = lines.next().and_then(Result::ok).unwrap_or_default();
         // Whatever else it says must not fill the pipe.

@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use samverkan::api as pb;
+
 use crate::Wrong;
 use crate::acts::Acts;
 use crate::ground::{Ground, said};
@@ -68,8 +70,23 @@ pub(crate) async fn ask_again(ground: &Ground, port: u16) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// What was received must be on record, before anything else is asked: once more is delivered, a record that is missing is made anew.
+async fn records_are_there(ground: &Ground, port: u16) -> Result<(), Wrong> {
+    for who in ground.seats() {
+        let after_index = Reads::load(ground, who)?.reads.len() as u64;
+        let mut client = Ground::messages(ground.connect(port, who).await?);
+        let request = pb::ListMessagesRequest { room_id: ground.room(who)?, after_index, page_size: 1 };
+        if let Err(status) = client.list_messages(request).await {
+            let name = ground.name(who);
+            return Err(format!("{name} has received {after_index} deliveries, and is told: {}", status.message()));
+        }
+    }
+    Ok(())
+}
+
 /// Asks again about what was not answered, reads everything, and compares.
 pub(crate) async fn everything(ground: &Ground, port: u16) -> Result<Found, Wrong> {
+    records_are_there(ground, port).await?;
     ask_again(ground, port).await?;
     let found = as_it_stands(ground, port).await?;
     if found.quarantined > 0 {
