@@ -126,7 +126,7 @@ fn beside_examples() -> Option<PathBuf> {
     Some(program.parent()?.parent()?.join("samverkan")).filter(|path| path.exists())
 }
 
-type Making = Pin<Box<dyn Future<Output = Result<Row, Wrong>> + Send>>;
+type Making = Pin<Box<dyn Future<Output = Result<Row, Wrong>>>>;
 
 async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
     let begun = Instant::now();
@@ -154,9 +154,8 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
         return Err(format!("--only: the faults are {}", names.join(", ")));
     }
     let makings = make(&plan).into_iter().filter(|(name, _)| is_wanted(name)).map(|(name, making)| async move {
-        let row = match tokio::time::timeout(FAULT_TIME_MAX, tokio::spawn(making)).await {
-            Ok(Ok(row)) => row,
-            Ok(Err(error)) => Err(error.to_string()),
+        let row = match tokio::time::timeout(FAULT_TIME_MAX, making).await {
+            Ok(row) => row,
             Err(_) => Err(format!("hangs for {FAULT_TIME_MAX:?}")),
         };
         match &row {
