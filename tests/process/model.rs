@@ -65,6 +65,7 @@ impl<'a> Story<'a> {
             .collect();
         let mut steps = Vec::new();
         let mut acted: BTreeMap<Who, usize> = BTreeMap::new();
+        let mut made: BTreeSet<Who> = BTreeSet::new();
         let mut times = String::new();
         for read in reads {
             let time = match &read.what {
@@ -78,6 +79,10 @@ impl<'a> Story<'a> {
                 What::Act(organisation, kind, time) => {
                     let who = seats.iter().find(|who| ground.organisation_id(**who) == *organisation);
                     let who = *who.ok_or_else(|| format!("{organisation} acts and isn't there"))?;
+                    if made.insert(who) {
+                        // What it gave when it came into the room.
+                        continue;
+                    }
                     let number = acted.entry(who).or_default();
                     let name = ground.name(who);
                     let own = acts.get(&who).and_then(|acts| acts.acts.get(*number));
