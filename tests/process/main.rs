@@ -13,6 +13,8 @@
 //! and `--journal` on one that lives on.
 
 mod acts;
+mod controls;
+mod damage;
 mod faults;
 mod ground;
 mod journal;
@@ -47,6 +49,9 @@ type Wrong = String;
 
 /// One fault takes some minutes at most. After this it hangs.
 const FAULT_TIME_MAX: Duration = Duration::from_secs(1200);
+
+/// How often each broken promise is tried at most.
+const CONTROLS_MAX: u64 = 5;
 
 #[derive(Parser)]
 #[command(about = "Does to the real server whatever can happen to it, and checks that it keeps what it acknowledged")]
@@ -133,7 +138,7 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
     let scratch = said(tempfile::tempdir())?;
     let folder = arguments.journal.clone().unwrap_or_else(|| scratch.path().to_owned());
     let plan = Plan { program, danger: arguments.danger.clone(), scratch: folder, seed: arguments.seed };
-    let (kills, times) = (arguments.kills, arguments.times);
+    let (kills, times, controls) = (arguments.kills, arguments.times, arguments.times.min(CONTROLS_MAX));
     let make = |plan: &Plan| -> Vec<(&'static str, Making)> {
         let plan = || plan.clone();
         vec![
@@ -144,6 +149,13 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
             ("file-size", Box::pin(faults::file_size(plan(), times))),
             ("pauses", Box::pin(faults::pauses(plan(), times))),
             ("cuts", Box::pin(faults::cuts(plan(), times))),
+            ("flips", Box::pin(damage::flips(plan(), times))),
+            ("truncations", Box::pin(damage::truncations(plan(), times))),
+            ("swaps", Box::pin(damage::swaps(plan(), times))),
+            ("altered", Box::pin(damage::altered(plan(), times))),
+            ("control-ack-early", Box::pin(controls::ack_early(plan(), controls))),
+            ("control-records-late", Box::pin(controls::records_late(plan(), controls))),
+            ("control-no-chain", Box::pin(controls::no_chain(plan(), controls))),
             ("clock-steps", Box::pin(faults::clock_steps(plan(), times))),
         ]
     };
