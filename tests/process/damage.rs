@@ -168,7 +168,7 @@ pub(crate) fn alter_a_text(store: &Path, seed: u64) -> Result<(), Wrong> {
     let db = said(sled::Config::new().path(store).open())?;
     let is_text = |bytes: &[u8]| bytes.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
     let mut candidates = Vec::new();
-    for pair in &db {
+    for pair in db.iter() {
         let (key, value) = said(pair)?;
         let Some(end) = value.len().checked_sub(4) else { continue };
         let (body, sum) = value.split_at(end);
