@@ -119,14 +119,19 @@ impl Acts {
 
     /// Asks again about what was not answered, then acts without an end.
     pub(crate) async fn act(&mut self, ground: &Ground, channel: Channel, to_do: ToPost, told: &Told) -> Stop {
+        let begin_with = self.acts.len();
         loop {
             if self.acts.last().is_none_or(|act| act.acked.is_some()) {
-                if to_do == ToPost::Unanswered {
-                    return Stop::Done;
+                match to_do {
+                    ToPost::Unanswered => return Stop::Done,
+                    ToPost::One if self.acts.len() > begin_with => return Stop::Done,
+                    ToPost::One => {}
+                    ToPost::More => {
+                        // The load's pace; nothing waits for it.
+                        let pause = 5 + random(ground.seed, 0xbace ^ self.who << 40 ^ self.acts.len() as u64) % 80;
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                    }
                 }
-                // The load's pace; nothing waits for it.
-                let pause = 5 + random(ground.seed, 0xbace ^ self.who << 40 ^ self.acts.len() as u64) % 80;
-                tokio::time::sleep(Duration::from_millis(pause)).await;
                 let (kind, sent) = (self.next(ground, told), ground.stamps.next());
                 if let Err(wrong) = self.journal.append(&format!("sent {sent} {}\n", kind.text())) {
                     return Stop::Wrong(wrong);

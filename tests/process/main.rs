@@ -26,6 +26,7 @@ mod proxy;
 mod reads;
 mod server;
 mod strace;
+mod sweep;
 mod verify;
 
 use std::path::PathBuf;
@@ -64,6 +65,9 @@ struct Arguments {
     /// How often each other fault is made
     #[arg(long, default_value_t = 20)]
     times: u64,
+    /// Sweep no further than the so many-th call [default: to the end]
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    sweep_max: u64,
     /// Only the faults whose name holds one of these words
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -139,10 +143,12 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
     let folder = arguments.journal.clone().unwrap_or_else(|| scratch.path().to_owned());
     let plan = Plan { program, danger: arguments.danger.clone(), scratch: folder, seed: arguments.seed };
     let (kills, times, controls) = (arguments.kills, arguments.times, arguments.times.min(CONTROLS_MAX));
+    let sweep_max = arguments.sweep_max;
     let make = |plan: &Plan| -> Vec<(&'static str, Making)> {
         let plan = || plan.clone();
         vec![
             ("kills", Box::pin(faults::kills(plan(), kills))),
+            ("sweep", Box::pin(sweep::sweep(plan(), sweep_max))),
             ("io-errors", Box::pin(faults::io_errors(plan(), times))),
             ("slow-disk", Box::pin(faults::slow_disk(plan(), times))),
             ("full-disk", Box::pin(faults::full_disk(plan(), times))),

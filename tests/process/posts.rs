@@ -55,6 +55,8 @@ impl Stop {
 pub(crate) enum ToPost {
     /// Those without an answer, then new ones without an end.
     More,
+    /// Those without an answer, then a new one.
+    One,
     /// Those without an answer.
     Unanswered,
 }
@@ -196,7 +198,7 @@ impl Posts {
             while refused.is_none() && under_way.len() + next.len() < WINDOW {
                 match todo.pop_front() {
                     Some(number) => next.push(number),
-                    None if to_post == ToPost::More => {
+                    None if to_post == ToPost::More || (to_post == ToPost::One && self.sent() == sent_before) => {
                         let sent = ground.stamps.next();
                         next.push(self.sent());
                         self.posts.push(Post { sent, acked: None, was_refused: false });
