@@ -27,6 +27,8 @@ pub(crate) enum Manner {
 pub(crate) struct Life {
     pub(crate) told: Arc<Told>,
     tasks: Vec<JoinHandle<Stop>>,
+    /// Of the tasks, those that write.
+    writers: Vec<tokio::task::AbortHandle>,
 }
 
 async fn work(ground: Arc<Ground>, port: u16, told: Arc<Told>, who: u64, job: u8) -> Stop {
@@ -58,7 +60,7 @@ impl Life {
 
     pub(crate) fn begin_told(ground: &Arc<Ground>, port: u16, manner: Manner, told: Told) -> Self {
         let told = Arc::new(told);
-        let mut tasks = Vec::new();
+        let (mut tasks, mut writers) = (Vec::new(), Vec::new());
         for who in ground.seats() {
             for job in 0..3 {
                 // The coordinator gives no consent.
@@ -75,9 +77,12 @@ impl Life {
                         }
                     }
                 }));
+                if job < 2 {
+                    writers.extend(tasks.last().map(JoinHandle::abort_handle));
+                }
             }
         }
-        Self { told, tasks }
+        Self { told, tasks, writers }
     }
 
     /// Waits until so many more posts are acknowledged.
@@ -101,6 +106,11 @@ impl Life {
             at = broken => Err(format!("task {at} ended")),
             () = tokio::time::sleep(PATIENCE) => Err(format!("{PATIENCE:?} have passed")),
         }
+    }
+
+    /// Nobody writes any more.
+    pub(crate) fn hush(&self) {
+        self.writers.iter().for_each(tokio::task::AbortHandle::abort);
     }
 
     /// Whether somebody has ended.

@@ -26,7 +26,8 @@ impl Injection {
 
     /// What starts a server under it.
     pub(crate) fn launcher(&self) -> Vec<String> {
-        ["strace", "-qq", "--seccomp-bpf"].map(str::to_owned).into_iter().chain(self.arguments()).collect()
+        // Not with --seccomp-bpf: strace 6.1 then counts no further than to the first call that it kills at.
+        ["strace", "-qq"].map(str::to_owned).into_iter().chain(self.arguments()).collect()
     }
 
     /// Begins to do it to a process that runs.
