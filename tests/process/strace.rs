@@ -3,10 +3,10 @@
 //! It counts the calls of each thread by itself: the n-th call of whichever thread makes that many first.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::Wrong;
-use crate::ground::said;
 
 /// What to do to which calls.
 #[derive(Clone, Debug)]
@@ -32,8 +32,17 @@ impl Injection {
 
     /// Begins to do it to a process that runs.
     pub(crate) fn attach(&self, pid: u32) -> Result<Attached, Wrong> {
+        self.attach_for(pid, &[])
+    }
+
+    /// The same for calls that concern one file only.
+    pub(crate) fn attach_on(&self, pid: u32, file: &Path) -> Result<Attached, Wrong> {
+        self.attach_for(pid, &["-P".into(), file.display().to_string()])
+    }
+
+    fn attach_for(&self, pid: u32, more: &[String]) -> Result<Attached, Wrong> {
         let mut command = Command::new("strace");
-        command.args(self.arguments()).arg("-p").arg(pid.to_string());
+        command.args(self.arguments()).args(more).arg("-p").arg(pid.to_string());
         let mut process =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| format!("strace: {error}"))?;
         let mut lines = BufReader::new(process.stderr.take().ok_or("strace has no standard error")?).lines();
@@ -51,15 +60,6 @@ impl Injection {
 
 /// Lets go when dropped.
 pub(crate) struct Attached(Child);
-
-impl Attached {
-    pub(crate) fn detach(self) -> Result<(), Wrong> {
-        let asked = Command::new("kill").arg("-INT").arg(self.0.id().to_string()).stderr(Stdio::null()).status();
-        said(asked)?;
-        let mut this = self;
-        said(this.0.wait()).map(drop)
-    }
-}
 
 impl Drop for Attached {
     fn drop(&mut self) {
