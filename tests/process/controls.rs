@@ -46,7 +46,7 @@ pub(crate) async fn ack_early(plan: Plan, times: u64) -> Result<Row, Wrong> {
         let ground = plan.ground("ack-early", row.times, None).await?;
         let launch = broken("SAMVERKAN_DANGER_ACK_EARLY");
         let (mut server, life) = plan.lively(&ground, &launch, Manner::Once).await?;
-        let stuck = Injection { calls: "pwrite64", what: "delay_enter=20000000".into() };
+        let stuck = Injection { calls: "pwrite64", what: "delay_enter=3000000".into() };
         let slow = stuck.attach_on(server.pid(), &ground.store.join("db"))?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         // By now a commit waits in its first write, and its posts are acknowledged.
