@@ -50,11 +50,13 @@ pub struct SledOptions {
     pub reserve_mib: u64,
     /// MiB of memory for sled's page cache.
     pub cache_mib: u64,
+    /// Open a store that is behind its high-water file, or has none, and record that. Acknowledged messages may be missing from it.
+    pub accept_rollback: bool,
 }
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self { reserve_mib: 64, cache_mib: 256 }
+        Self { reserve_mib: 64, cache_mib: 256, accept_rollback: false }
     }
 }
 
@@ -142,6 +144,11 @@ impl SledStore {
     /// file can't be read, or nothing of it is whole.
     pub(crate) fn commits_in(dir: &Path) -> Option<u64> {
         Some(high_water::read(&dir.join(open::HIGH_WATER_FILE)).ok()??.position.commit)
+    }
+
+    /// The rollbacks that were ever accepted in this store, in words, oldest first.
+    pub fn rollbacks(&self) -> std::io::Result<Vec<String>> {
+        open::rollbacks(&self.dir)
     }
 
     /// Commits since the store was made.
