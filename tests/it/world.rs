@@ -45,7 +45,6 @@ pub(crate) struct World {
     authority: Arc<Authority>,
     clock: Arc<AtomicI64>,
     reserve_mib: u64,
-    accept_rollback: false,
     ids: Ids,
     streams: StreamLimits,
     server: Option<Running>,
