@@ -97,6 +97,7 @@ pub mod api;
 mod bench;
 pub mod cli;
 pub mod client;
+mod danger;
 pub mod engine;
 pub mod identity;
 pub mod limits;

@@ -40,7 +40,7 @@ pub const REPORTED_TITLE: &str = "Reported incident";
 /// Microseconds since 1970, by the system's clock; a clock before 1970 reads as 1970, and the store's floor stands above it.
 pub fn system_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX).saturating_add(crate::danger::clock_step()))
 }
 
 /// What a server needs to know. Plain values; where they come from is the command line's business.
@@ -62,6 +62,8 @@ pub struct Config {
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
     pub reserve_mib: u64,
+    /// Serve a store that is behind its high-water file, or has none, and record that.
+    pub accept_rollback: bool,
     /// Terms of rooms that are opened without any, and of those that a report opens; such as [`DEFAULT_TERMS`].
     pub terms: Arc<str>,
     /// How many connections.
@@ -135,7 +137,11 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
 
         let directory = config.store.clone();
-        let options = SledOptions { reserve_mib: config.reserve_mib, ..SledOptions::default() };
+        let options = SledOptions {
+            reserve_mib: config.reserve_mib,
+            accept_rollback: config.accept_rollback,
+            ..SledOptions::default()
+        };
         let store = tokio::task::spawn_blocking(move || SledStore::open(&directory, options));
         let store = store.await.map_err(io::Error::other)??;
         let settings = Settings {

@@ -49,6 +49,8 @@ pub struct ServerConfig {
     pub store: PathBuf,
     /// MiB of the store's disk that stay free.
     pub reserve_mib: u64,
+    /// Serve a store from which acknowledged messages may be missing. Not in the file: it is for one start.
+    pub accept_rollback: bool,
     /// Limits that differ from the defaults.
     pub limits: Limits,
     /// How the log is written.
@@ -184,6 +186,7 @@ impl<'a> Reader<'a> {
             client_roots: client_roots?,
             store: store?,
             reserve_mib: reserve_mib.unwrap_or(RESERVE_MIB),
+            accept_rollback: false,
             limits,
             log_format: log_format.unwrap_or(LogFormat::Text),
             log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),

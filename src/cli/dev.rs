@@ -85,6 +85,7 @@ fn server_config(world: &World, listen: SocketAddr) -> ServerConfig {
         client_roots: world.authority().join(AUTHORITY_FILE),
         store: world.store.clone(),
         reserve_mib: config::RESERVE_MIB,
+        accept_rollback: false,
         limits: Limits::default(),
         log_format: LogFormat::Text,
         log_filter: config::LOG_FILTER.into(),

@@ -19,7 +19,7 @@ use crate::engine::inspect::{EntryReport, LogReport, entries, inspect};
 use crate::identity::summary::hex;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
-use crate::store::sled::{SledOptions, SledStore};
+use crate::store::sled::{OpenError, SledOptions, SledStore};
 use crate::store::{Store, StoreError};
 
 /// Bytes read at once.
@@ -53,11 +53,26 @@ enum What {
 pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
     let copy = Copied::of(&command.store)?;
     let options = SledOptions { reserve_mib: 0, ..SledOptions::default() };
-    let store = SledStore::open(&copy.0, options).map_err(|error| {
-        // The copy's place means nothing to anybody.
-        let message = error.to_string().replace(&copy.0.display().to_string(), &command.store.display().to_string());
-        Failure::new(Exit::Store, message)
-    })?;
+    // The copy's place means nothing to anybody.
+    let named = |error: OpenError| {
+        error.to_string().replace(&copy.0.display().to_string(), &command.store.display().to_string())
+    };
+    let (store, behind) = match SledStore::open(&copy.0, options) {
+        Ok(store) => (store, None),
+        Err(error @ (OpenError::Behind { .. } | OpenError::Unwitnessed { .. })) => {
+            let why = named(error);
+            // What is left is what one wants to see before one decides about it.
+            let opened = SledStore::open(&copy.0, SledOptions { accept_rollback: true, ..options });
+            (opened.map_err(|error| Failure::new(Exit::Store, named(error)))?, Some(why))
+        }
+        Err(error) => return Err(Failure::new(Exit::Store, named(error))),
+    };
+    let mut rollbacks = store.rollbacks().map_err(|error| Failure::io(command.store.display(), &error))?;
+    if behind.is_some() {
+        // That of the copy.
+        rollbacks.pop();
+    }
+    rollbacks.iter().for_each(|rollback| note(format!("rollback, {rollback}")));
     let prefix = command.room.as_deref().unwrap_or_default().to_lowercase();
     let mut logs = Vec::new();
     inspect(&store, |log| logs.push(log)).map_err(store_failure)?;
@@ -80,6 +95,11 @@ pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
             format!("{} of {} logs do not verify: {first}", damaged.len(), logs.len()),
         )
         .hint("keep the store as it is, and restore a backup; the server serves the other rooms"));
+    }
+    if let Some(why) = behind {
+        return Err(
+            Failure::new(Exit::Store, why).hint("what is left verifies; `samverkan serve --accept-rollback` serves it")
+        );
     }
     note(format!("every digest verified; logs: {}, commits of the store: {}", logs.len(), store.commits()));
     Ok(())

@@ -37,6 +37,7 @@ fn settings(config: &ServerConfig) -> Config {
         client_roots: config.client_roots.clone(),
         store: config.store.clone(),
         reserve_mib: config.reserve_mib,
+        accept_rollback: config.accept_rollback,
         terms: DEFAULT_TERMS.into(),
         connections: ConnectionLimits {
             connections: limits.connections.unwrap_or(connections.connections),
@@ -68,12 +69,16 @@ fn failure(error: &StartError) -> Failure {
         StartError::Open(OpenError::Locked(_)) => {
             Failure::new(Exit::Store, error).hint("stop the other server, or give this one a folder of its own")
         }
-        StartError::Open(OpenError::Newer { .. } | OpenError::Foreign { .. }) => {
-            damaged("store.directory must name a store of this version, or an empty folder")
-        }
-        StartError::Open(OpenError::Behind { .. } | OpenError::Damaged { .. }) => {
-            damaged("keep a copy of the folder; `samverkan inspect rooms --store FOLDER` shows what verifies")
-        }
+        StartError::Open(OpenError::Newer { .. } | OpenError::Foreign { .. }) => damaged(
+            "store.directory must name a store of this version, or an empty folder; `samverkan --version` tells this one's",
+        ),
+        StartError::Open(OpenError::Behind { .. } | OpenError::Unwitnessed { .. }) => damaged(
+            "`samverkan inspect rooms --store FOLDER` shows what is left; \
+             `samverkan serve --accept-rollback` serves that, and records that it does",
+        ),
+        StartError::Open(OpenError::Damaged { .. }) => damaged(
+            "keep a copy of the folder; `samverkan inspect rooms --store FOLDER` shows what verifies, if it can be opened",
+        ),
         StartError::Store(crate::engine::LoadError::Store(StoreError::Failed(_) | StoreError::Full { .. })) => {
             Failure::new(Exit::Io, error)
         }

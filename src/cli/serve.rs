@@ -12,10 +12,15 @@ pub(crate) struct Serve {
     /// Its configuration, TOML
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Serve a store that is behind its high-water file, or has none, for this start only: acknowledged messages may be missing from it.
+    /// The server's log says so, and the store keeps a record, which `samverkan inspect` shows
+    #[arg(long)]
+    accept_rollback: bool,
 }
 
 pub(crate) async fn run(command: &Serve) -> Result<(), Failure> {
-    let config = config::load(&command.config)?;
+    let mut config = config::load(&command.config)?;
+    config.accept_rollback = command.accept_rollback;
     trace::install_for_server(config.log_format, &config.log_filter)?;
     launch::launch(&config).await?.until_stopped().await
 }

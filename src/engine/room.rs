@@ -22,6 +22,7 @@ use super::outbox::{Outbox, Subscription};
 use super::shared::{Admission, Shared, salt};
 use super::snapshot;
 use super::{Batch, Failure, Receiver, ShownReports, Written};
+use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::consent::Name;
 use crate::room::decide::{decide, expired};
@@ -141,6 +142,8 @@ pub(super) struct Room {
     /// Somebody could be given more than its mailbox has.
     wants_advance: bool,
     flight: Option<Flight>,
+    /// Delivery records that wait for the next commit, if a promise is broken on purpose.
+    late: Vec<Range>,
 
     subscribers: BTreeMap<u64, Subscriber>,
     next_subscriber: u64,
@@ -188,6 +191,7 @@ impl Room {
                 pending_lists: false,
                 wants_advance: false,
                 flight: None,
+                late: Vec::new(),
                 subscribers: BTreeMap::new(),
                 next_subscriber: 0,
                 is_damaged: false,
@@ -472,7 +476,10 @@ impl Room {
         let takes_back = std::mem::take(&mut self.pending_narrows);
         let changes_listing = std::mem::take(&mut self.pending_lists);
         let now = self.now();
-        let ranges = self.advance(now);
+        let mut ranges = self.advance(now);
+        if danger::is_on(Danger::RecordsLate) {
+            std::mem::swap(&mut ranges, &mut self.late);
+        }
         let entries = std::mem::take(&mut self.pending);
         let replies = std::mem::take(&mut self.replies);
         let pages = std::mem::take(&mut self.pages);

@@ -8,6 +8,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Frame, StoredFrame};
+use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::chain::{self, Digest};
 use crate::room::directory::DirectoryEntry;
@@ -231,7 +232,7 @@ const FRAME_OVERHEAD: usize = 3 * 34 + 4;
 fn read(bytes: &Bytes) -> Result<pb::Frame, What> {
     let Some(at) = bytes.len().checked_sub(4) else { return Err("is too short") };
     let (body, checksum) = (bytes.slice(..at), &bytes[at..]);
-    if crc32fast::hash(&body).to_be_bytes() != checksum {
+    if crc32fast::hash(&body).to_be_bytes() != checksum && !danger::is_on(Danger::NoChain) {
         return Err("does not match its checksum");
     }
     pb::Frame::decode(body).map_err(|_| "can't be decoded")
@@ -266,7 +267,7 @@ fn payload<'a>(header: &pb::Header, stored: &'a pb::StoredEntry) -> Result<Optio
         None => Err("lacks a payload"),
         Some(pb::stored_entry::Payload::Plain(plain)) => {
             let salt = plain.salt[..].try_into().map_err(|_| "has a salt of the wrong length")?;
-            if header.payload_digest != chain::payload(&salt, &plain.payload)[..] {
+            if header.payload_digest != chain::payload(&salt, &plain.payload)[..] && !danger::is_on(Danger::NoChain) {
                 return Err("holds a payload that does not match its digest");
             }
             Ok(Some(&plain.payload))

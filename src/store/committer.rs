@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::{Frame, Store, StoreError};
+use crate::danger::{self, Danger};
 use crate::room::ids::{RoomId, Timestamp};
 
 /// Bytes of frames that one commit takes at most, a single larger job aside.
@@ -249,6 +250,9 @@ impl Writer {
         for job in batch {
             frames.extend(job.frames);
             waiting.push((job.done, job._room_in_queue));
+        }
+        if danger::is_on(Danger::AckEarly) {
+            waiting.drain(..).for_each(|(done, _)| drop(done.send(Ok(()))));
         }
         let result = self.store.commit(&frames, (self.clock)());
         let answer = match result {

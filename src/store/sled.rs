@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::danger::{self, Danger};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
 use crate::store::{Frame, Store, StoreError, StoredFrame};
@@ -50,11 +51,13 @@ pub struct SledOptions {
     pub reserve_mib: u64,
     /// MiB of memory for sled's page cache.
     pub cache_mib: u64,
+    /// Open a store that is behind its high-water file, or has none, and record that. Acknowledged messages may be missing from it.
+    pub accept_rollback: bool,
 }
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self { reserve_mib: 64, cache_mib: 256 }
+        Self { reserve_mib: 64, cache_mib: 256, accept_rollback: false }
     }
 }
 
@@ -107,16 +110,11 @@ fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
     }
 }
 
-/// Whether commits reach the disk. Only a build with the feature `danger` can be told not to: a test that must lose data does.
-fn syncs() -> bool {
-    !(cfg!(feature = "danger") && std::env::var_os("SAMVERKAN_DANGER_NO_FSYNC").is_some_and(|value| value == "1"))
-}
-
 impl SledStore {
     /// Opens the store in `dir`, or makes one there if it is missing or empty (a `lost+found` aside). Takes about a second per
     /// million frames: every key is looked at.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let syncs = syncs();
+        let syncs = !danger::is_on(Danger::NoFsync);
         let opened = open::open(dir, &options, syncs)?;
         let path = dir.join(open::DB_FILE);
         let db_file = File::open(&path).map_err(|source| OpenError::Io { what: "opening", path, source })?;
@@ -147,6 +145,11 @@ impl SledStore {
     /// file can't be read, or nothing of it is whole.
     pub(crate) fn commits_in(dir: &Path) -> Option<u64> {
         Some(high_water::read(&dir.join(open::HIGH_WATER_FILE)).ok()??.position.commit)
+    }
+
+    /// The rollbacks that were ever accepted in this store, in words, oldest first.
+    pub fn rollbacks(&self) -> std::io::Result<Vec<String>> {
+        open::rollbacks(&self.dir)
     }
 
     /// Commits since the store was made.

@@ -80,6 +80,7 @@ impl World {
             client_roots: certificate.join("ca.pem"),
             store: folder.path().join("store"),
             reserve_mib: 0,
+            accept_rollback: false,
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams: StreamLimits::default(),

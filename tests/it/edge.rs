@@ -62,6 +62,7 @@ impl World {
             client_roots: own.join(AUTHORITY_FILE),
             store: directory.path().join("store"),
             reserve_mib: 1,
+            accept_rollback: false,
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams,

@@ -13,6 +13,7 @@ mod model;
 mod mutants;
 mod non_interference;
 mod pure;
+mod refused_stores;
 mod scenarios;
 mod tidy;
 mod transcript;

@@ -87,6 +87,7 @@ impl World {
             client_roots: own.join("ca.pem"),
             store: self.folder.path().join("store"),
             reserve_mib: self.reserve_mib,
+            accept_rollback: false,
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
             streams: self.streams,

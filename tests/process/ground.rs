@@ -1,10 +1,10 @@
-//! On what ground do the organisations meet? Certificates, the server's process, connections, the room, and the plan of all messages.
+//! On what ground do the organisations meet? Certificates, connections, rooms, and the plan of all messages.
+//!
+//! Somebody in a room is a *seat*: number modulo organisations is the organisation (0: the coordinator), the rest the room.
 
-use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -22,13 +22,18 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use uuid::Uuid;
 
 use crate::Wrong;
+use crate::journal::Stamps;
 
-const START_TIME_MAX: Duration = Duration::from_secs(60);
-const TRUST_DOMAIN: &str = "kill.example";
-/// Number 0 of the actors.
-const COORDINATOR: &str = "cert-se";
+pub(crate) const TRUST_DOMAIN: &str = "torture.example";
+/// Organisation number 0.
+pub(crate) const COORDINATOR: &str = "cert-se";
+/// What a stream holds on its way to a reader, so that little of what is withdrawn can be under way.
+pub(crate) const WINDOW_BYTES: u32 = 64 * 1024;
 
-/// One of the organisations: 0 is the coordinator.
+/// A connection that takes longer is none.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// One seat.
 pub(crate) type Who = u64;
 
 /// A number that depends on both, and on nothing else. SplitMix64.
@@ -39,35 +44,68 @@ pub(crate) fn random(seed: u64, purpose: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Who meets where.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    /// Without the coordinator.
+    pub(crate) organisations: u64,
+    pub(crate) rooms: u64,
+}
+
 /// Everything that stays the same while servers come and go.
 pub(crate) struct Ground {
-    program: PathBuf,
-    folder: PathBuf,
-    store: PathBuf,
-    seed: u64,
-    organisations: u64,
+    pub(crate) program: PathBuf,
+    /// For certificates, journals and the log.
+    pub(crate) folder: PathBuf,
+    /// For the server alone.
+    pub(crate) store: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) stamps: Stamps,
+    pub(crate) size: Size,
 }
 
 impl Ground {
-    /// `folder` is for certificates, journals and the log; `store` for the server alone.
-    pub(crate) fn new(
-        program: PathBuf,
-        folder: &Path,
-        store: &Path,
-        seed: u64,
-        organisations: u64,
-    ) -> Result<Self, Wrong> {
+    pub(crate) fn new(program: &Path, folder: &Path, store: &Path, seed: u64, size: Size) -> Result<Self, Wrong> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let (folder, store) = (said(std::path::absolute(folder))?, said(std::path::absolute(store))?);
-        Ok(Self { program, folder, store, seed, organisations })
+        Ok(Self { program: program.to_owned(), folder, store, seed, stamps: Stamps::default(), size })
     }
 
-    pub(crate) fn actors(&self) -> impl Iterator<Item = Who> + use<> {
-        0..=self.organisations
+    /// The same organisations, journals and certificates, with another store.
+    pub(crate) fn with_store(&self, store: &Path) -> Result<Self, Wrong> {
+        Self::new(&self.program, &self.folder, store, self.seed, self.size)
     }
 
-    pub(crate) fn organisation(who: Who) -> String {
-        if who == 0 { COORDINATOR.into() } else { format!("region-{who}") }
+    pub(crate) fn seats(&self) -> impl Iterator<Item = Who> + use<> {
+        0..(self.size.organisations + 1) * self.size.rooms
+    }
+
+    /// The seats of one room; the first is the coordinator's.
+    pub(crate) fn seats_of(&self, room: u64) -> impl Iterator<Item = Who> + use<> {
+        let all = self.size.organisations + 1;
+        room * all..(room + 1) * all
+    }
+
+    fn organisation_of(&self, who: Who) -> u64 {
+        who % (self.size.organisations + 1)
+    }
+
+    pub(crate) fn is_coordinator(&self, who: Who) -> bool {
+        self.organisation_of(who) == 0
+    }
+
+    fn organisation(number: u64) -> String {
+        if number == 0 { COORDINATOR.into() } else { format!("region-{number}") }
+    }
+
+    /// The seat's organisation and room, for people.
+    pub(crate) fn name(&self, who: Who) -> String {
+        let all = self.size.organisations + 1;
+        format!("{} in room {}", Self::organisation(who % all), who / all)
+    }
+
+    pub(crate) fn organisation_id(&self, who: Who) -> String {
+        Self::organisation(self.organisation_of(who))
     }
 
     pub(crate) fn has_store(&self) -> bool {
@@ -78,45 +116,52 @@ impl Ground {
         self.folder.join(format!("{name}-{who}.journal"))
     }
 
-    pub(crate) fn room(&self) -> Result<String, Wrong> {
-        said(fs::read_to_string(self.folder.join("room")))
+    /// The id of the room where a seat is.
+    pub(crate) fn room(&self, who: Who) -> Result<String, Wrong> {
+        let rooms = said(fs::read_to_string(self.folder.join("rooms")))?;
+        let number = usize::try_from(who / (self.size.organisations + 1)).unwrap_or(usize::MAX);
+        rooms.lines().nth(number).map(str::to_owned).ok_or_else(|| "the file of rooms is too short".into())
     }
 
     /// Forgets an earlier store's journals and makes certificates.
     pub(crate) fn start_afresh(&self) -> Result<(), Wrong> {
-        for who in self.actors() {
-            for name in ["posts", "reads"] {
+        for who in self.seats() {
+            for name in ["posts", "reads", "acts"] {
                 let _ = fs::remove_file(self.journal(name, who));
             }
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(i64::try_from(since.as_micros()).unwrap_or(0));
         let domain = said(TRUST_DOMAIN.parse())?;
-        let authority = said(Authority::create(&domain, "kill rounds", 10, now))?;
+        let authority = said(Authority::create(&domain, "torture", 10, now))?;
         let server = said(authority.issue_server(&["127.0.0.1".into()], 2, now))?;
         said(server.write(&self.folder.join("server"), Existing::Replace))?;
-        for who in self.actors() {
-            let actor = said(format!("org/{}/user/anna", Self::organisation(who)).parse())?;
+        for number in 0..=self.size.organisations {
+            let actor = said(format!("org/{}/user/anna", Self::organisation(number)).parse())?;
             let issued = said(authority.issue_actor(&actor, 2, now))?;
-            said(issued.write(&self.folder.join(who.to_string()), Existing::Replace))?;
+            said(issued.write(&self.folder.join(number.to_string()), Existing::Replace))?;
         }
         Ok(())
     }
 
-    /// Opens a room with everybody in it. All share their logs directly, newcomers included, and nothing else.
+    /// What an organisation says about its logs, directly shared or not, with other affected organisations, newcomers included.
+    pub(crate) fn consent(sharing: pb::Sharing) -> pb::ConsentChange {
+        let audience = pb::Audience::OtherAffectedOrganisations as i32;
+        let cell = pb::ConsentCell { material: pb::Material::Logs as i32, audience, sharing: sharing as i32 };
+        pb::ConsentChange {
+            cells: vec![cell],
+            newcomers: vec![pb::NewcomersAnswer { audience, answer: pb::Answer::Yes as i32 }],
+            attribution: Some(pb::Attribution::Pseudonym as i32),
+            ..pb::ConsentChange::default()
+        }
+    }
+
+    /// Opens the rooms with everybody in them. All share their logs directly, and nothing else.
     pub(crate) async fn set_up(&self, port: u16) -> Result<(), Wrong> {
-        use pb::{Attribution, Audience, ConsentCell, ConsentChange, Material, NewcomersAnswer, Role, Sharing};
-        let audience = Audience::OtherAffectedOrganisations as i32;
-        let consent = ConsentChange {
-            cells: vec![ConsentCell { material: Material::Logs as i32, audience, sharing: Sharing::Direct as i32 }],
-            newcomers: vec![NewcomersAnswer { audience, answer: pb::Answer::Yes as i32 }],
-            attribution: Some(Attribution::Pseudonym as i32),
-            ..ConsentChange::default()
-        };
         let request_id = || Uuid::new_v4().to_string();
         let coordinator = self.connect(port, 0).await?;
-        for who in 1..=self.organisations {
-            let organisation_id = Self::organisation(who);
+        for number in 1..=self.size.organisations {
+            let organisation_id = Self::organisation(number);
             let request = pb::RegisterOrganisationRequest {
                 request_id: request_id(),
                 display_name: organisation_id.clone(),
@@ -124,35 +169,42 @@ impl Ground {
             };
             said(OrganisationServiceClient::new(coordinator.clone()).register_organisation(request).await)?;
         }
-        let report = pb::IntakeReport {
-            what_occurred: "The power fails.".into(),
-            sharing_consent: Some(consent.clone()),
-            ..pb::IntakeReport::default()
-        };
-        let request = pb::ReportIncidentRequest { request_id: request_id(), report: Some(report) };
-        let opened = said(IntakeServiceClient::new(self.connect(port, 1).await?).report_incident(request).await)?;
-        let room_id = opened.into_inner().room_id;
-        for who in 2..=self.organisations {
-            let request = pb::InviteOrganisationRequest {
-                request_id: request_id(),
-                room_id: room_id.clone(),
-                organisation_id: Self::organisation(who),
-                role: Role::AffectedOrganisation as i32,
+        let mut rooms = String::new();
+        for room in 0..self.size.rooms {
+            let reporter = 1 + room % self.size.organisations;
+            let report = pb::IntakeReport {
+                what_occurred: "The power fails.".into(),
+                sharing_consent: Some(Self::consent(pb::Sharing::Direct)),
+                ..pb::IntakeReport::default()
             };
-            let invited = said(RoomServiceClient::new(coordinator.clone()).invite_organisation(request).await)?;
-            let request = pb::AcceptInvitationRequest {
-                request_id: request_id(),
-                invitation_id: invited.into_inner().invitation_id,
-                consent: Some(consent.clone()),
-            };
-            said(RoomServiceClient::new(self.connect(port, who).await?).accept_invitation(request).await)?;
+            let request = pb::ReportIncidentRequest { request_id: request_id(), report: Some(report) };
+            let channel = self.connect(port, reporter).await?;
+            let room_id = said(IntakeServiceClient::new(channel).report_incident(request).await)?.into_inner().room_id;
+            for number in (1..=self.size.organisations).filter(|number| *number != reporter) {
+                let request = pb::InviteOrganisationRequest {
+                    request_id: request_id(),
+                    room_id: room_id.clone(),
+                    organisation_id: Self::organisation(number),
+                    role: pb::Role::AffectedOrganisation as i32,
+                };
+                let invited = said(RoomServiceClient::new(coordinator.clone()).invite_organisation(request).await)?;
+                let request = pb::AcceptInvitationRequest {
+                    request_id: request_id(),
+                    invitation_id: invited.into_inner().invitation_id,
+                    consent: Some(Self::consent(pb::Sharing::Direct)),
+                };
+                let channel = self.connect(port, number).await?;
+                said(RoomServiceClient::new(channel).accept_invitation(request).await)?;
+            }
+            rooms += &room_id;
+            rooms.push('\n');
         }
-        said(fs::write(self.folder.join("room"), room_id))
+        said(fs::write(self.folder.join("rooms"), rooms))
     }
 
-    /// A connection of its own for one actor.
+    /// A connection of its own for one seat.
     pub(crate) async fn connect(&self, port: u16, who: Who) -> Result<Channel, Wrong> {
-        let folder = self.folder.join(who.to_string());
+        let folder = self.folder.join(self.organisation_of(who).to_string());
         let own = said(KeyedCertificate::load(&folder.join("certificate.pem"), &folder.join("key.pem")))?;
         let roots = said(tls::load_authorities(&folder.join("ca.pem")))?;
         let config = said(tls::client_config(&own, roots))?;
@@ -166,21 +218,25 @@ impl Ground {
             }
         });
         let uri: Uri = said(format!("https://127.0.0.1:{port}").parse())?;
-        Endpoint::from(uri).connect_with_connector(connector).await.map_err(|error| format!("connecting: {error:?}"))
+        let endpoint = Endpoint::from(uri)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(4 * WINDOW_BYTES);
+        let connected = tokio::time::timeout(CONNECT_TIME_MAX, endpoint.connect_with_connector(connector)).await;
+        connected.map_err(|_| "connecting takes too long")?.map_err(|error| format!("connecting: {error:?}"))
     }
 
     pub(crate) fn messages(channel: Channel) -> MessageServiceClient<Channel> {
         MessageServiceClient::new(channel)
     }
 
-    /// Request id of an actor's n-th message, as the draft below a function of seed, actor and number: a retry is equal.
+    /// Request id of a seat's n-th message, as the draft below a function of seed, seat and number: a retry is equal.
     pub(crate) fn request_id(&self, who: Who, number: u64) -> String {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&Sha256::digest(format!("{}/{who}/{number}", self.seed))[..16]);
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
-    /// An actor's n-th message. Mostly logs, which others receive, mostly short.
+    /// A seat's n-th message. Mostly logs, which others receive, mostly short.
     pub(crate) fn draft(&self, who: Who, number: u64) -> pb::MessageDraft {
         let seed = random(self.seed, who << 48 | number);
         let length = match seed % 100 {
@@ -189,8 +245,8 @@ impl Ground {
             _ => seed / 100 % 1_500,
         };
         let filler: String = (0..length / 16).map(|i| format!("{:016x}", random(seed, i))).collect();
-        let material =
-            if Self::is_shared(self.seed, who, number) { pb::Material::Logs } else { pb::Material::Information };
+        let is_shared = self.is_shared(who, number) && !self.is_coordinator(who);
+        let material = if is_shared { pb::Material::Logs } else { pb::Material::Information };
         pb::MessageDraft {
             material: material as i32,
             tlp: pb::Tlp::AmberStrict as i32,
@@ -199,74 +255,9 @@ impl Ground {
         }
     }
 
-    /// Whether `reader` may see this message: its own, all as the coordinator, the coordinator's, and others' logs.
-    pub(crate) fn may_see(&self, reader: Who, who: Who, number: u64) -> bool {
-        reader == who || reader == 0 || who == 0 || Self::is_shared(self.seed, who, number)
-    }
-
-    fn is_shared(seed: u64, who: Who, number: u64) -> bool {
-        !random(seed ^ 1, who << 48 | number).is_multiple_of(8)
-    }
-}
-
-/// The server's process. Killed when dropped.
-pub(crate) struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    /// Starts it on the ground's store, and returns once it answers.
-    pub(crate) async fn start(ground: &Ground) -> Result<Self, Wrong> {
-        let port = said(said(TcpListener::bind("127.0.0.1:0"))?.local_addr())?.port();
-        let path = ground.folder.join("server.toml");
-        // The formatting of a string by Rust is a TOML string for any path without control characters.
-        let config = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\n[identity]\ntrust_domain = {TRUST_DOMAIN:?}\ncoordinator = {COORDINATOR:?}\n\
-             [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-             [store]\ndirectory = {:?}\nreserve_mib = 16\n[log]\nfilter = \"warn\"\n",
-            ground.store
-        );
-        said(fs::write(&path, config))?;
-        let log_path = ground.folder.join("server.log");
-        let log: File = said(OpenOptions::new().create(true).append(true).open(&log_path))?;
-        let mut command = Command::new(&ground.program);
-        command.arg("serve").arg("--config").arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let process = command.spawn().map_err(|error| format!("{}: {error}", ground.program.display()))?;
-        let mut server = Self { process, port };
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = said(server.process.try_wait())? {
-                let log = fs::read_to_string(&log_path).unwrap_or_default();
-                let tail: Vec<_> = log.lines().rev().take(5).collect();
-                let tail: Vec<_> = tail.into_iter().rev().collect();
-                return Err(format!("the server did not start, {status}: {}", tail.join(" / ")));
-            }
-            match ground.connect(port, 0).await {
-                Ok(_) => return Ok(server),
-                Err(why) if begun.elapsed() > START_TIME_MAX => {
-                    return Err(format!("the server does not answer for {START_TIME_MAX:?}: {why}"));
-                }
-                // There is nothing to wait for but that it answers.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// SIGKILL, and waits until it is gone.
-    pub(crate) fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
+    /// Whether a message is one that a consent is about; any other is for its source and the coordinator.
+    pub(crate) fn is_shared(&self, who: Who, number: u64) -> bool {
+        !random(self.seed ^ 1, who << 48 | number).is_multiple_of(8)
     }
 }
 

@@ -1,62 +1,99 @@
-//! Does the real server keep what it acknowledged, however its process or its power ends? Not part of the product.
+//! Does the real server keep what it acknowledged, whatever happens to its process, its disk and its files? Not part of the product.
 //!
-//! `kill-rounds --rounds 50 --seed 1` starts `samverkan serve` on a fresh store with throwaway certificates. Organisations post over
-//! mutual TLS, many messages under way at once, and read what others post; each keeps journals of what it was told. Some milliseconds
-//! after the first acknowledgement the server gets SIGKILL. The next round starts it again; the organisations ask again about what was
-//! not answered, with the same request ids, about some that were, and go on. At the end everything is read from the first index
-//! and compared with the journals: see `verify.rs` for what must hold. Exit code 0 if it does.
+//! `torture` starts `samverkan serve` on fresh stores with throwaway certificates. Organisations meet in two rooms over mutual TLS: they
+//! post, many messages under way at once, subscribe, give their consent and take it back while deliveries run; each keeps synced journals
+//! of what it was told. Faults of every kind are done to the server; after each it is started again, the organisations ask again about
+//! what was not answered, with the same request ids, and everything is compared: see `verify.rs` for what must hold. One table says
+//! what was done and what was found. Exit code 0 if all of it held, and if there were faults, load, and withdrawals that met deliveries.
 //!
-//! `kill-rounds write DIR` does a round without an end on the store in `DIR/store`, and prints how many posts are acknowledged in all;
-//! `kill-rounds check DIR ACKED` verifies that store. `tests/powercut/cut.py` drives these two, with DIR on the disk whose power is cut
+//! With `--danger`, a server that breaks a promise on purpose must be found out, every time.
+//!
+//! `torture write DIR` does a life without an end on the store in `DIR/store`, and prints how many posts are acknowledged in all;
+//! `torture check DIR ACKED` verifies that store. `tests/powercut/cut.py` drives these two, with DIR on the disk whose power is cut
 //! and `--journal` on one that lives on.
 
-mod actor;
+mod acts;
+mod controls;
+mod damage;
+mod faults;
 mod ground;
+mod journal;
+mod life;
+mod model;
+mod plan;
+mod posts;
+mod proxy;
+mod reads;
+mod server;
+mod strace;
+mod sweep;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use tokio::task::JoinHandle;
+use futures_util::StreamExt;
 
-use actor::{Acks, Posts, Reads, Stop, ToPost};
-use ground::{Ground, Server, random};
+use ground::{Ground, said};
+use life::{Life, Manner};
+use plan::{Plan, Row, SIZE};
+use posts::{Posts, Told};
+use server::Server;
+use verify::Found;
 
 /// How a check fails: a sentence.
 type Wrong = String;
 
-/// A round takes well below a second, a check of a large store some. After this it hangs.
-const ROUND_TIME_MAX: Duration = Duration::from_secs(120);
+/// One fault takes some minutes at most. After this it hangs.
+const FAULT_TIME_MAX: Duration = Duration::from_secs(1200);
+
+/// How often each broken promise is tried at most.
+const CONTROLS_MAX: u64 = 5;
 
 #[derive(Parser)]
-#[command(about = "Kills the real server again and again, and checks that it keeps what it acknowledged")]
+#[command(about = "Does to the real server whatever can happen to it, and checks that it keeps what it acknowledged")]
 struct Arguments {
     #[command(subcommand)]
     mode: Option<Mode>,
-    /// How often the server is killed
-    #[arg(long, default_value_t = 50)]
-    rounds: u64,
-    /// Decides the messages and the moments of the kills
+    /// How often the server gets SIGKILL
+    #[arg(long, default_value_t = 200)]
+    kills: u64,
+    /// How often each other fault is made
+    #[arg(long, default_value_t = 20)]
+    times: u64,
+    /// Sweep no further than the so many-th call [default: to the end]
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    sweep_max: u64,
+    /// Only the faults whose name holds one of these words
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Faults under way at once
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    at_once: u8,
+    /// Decides the messages, the acts and the moments of the faults
     #[arg(long, default_value_t = 1, global = true)]
     seed: u64,
-    /// How many organisations post, the coordinator not counted
-    #[arg(long, default_value_t = 3, global = true, value_parser = clap::value_parser!(u64).range(2..=50))]
-    organisations: u64,
     /// The server's program [default: samverkan, in the folder above this program's]
     #[arg(long, global = true)]
     server: Option<PathBuf>,
+    /// The same, built with the feature `danger`: for clock steps and controls
+    #[arg(long)]
+    danger: Option<PathBuf>,
     /// Where certificates, journals and the server's log are [default: a temporary folder]
     #[arg(long, global = true)]
     journal: Option<PathBuf>,
+    /// Keep what a run leaves when it fails
+    #[arg(long)]
+    keep: bool,
 }
 
 #[derive(Subcommand)]
 enum Mode {
-    /// Post to the store in DIR/store until killed; print how many posts are acknowledged in all
+    /// Work on the store in DIR/store until killed; print how many posts are acknowledged in all
     Write { dir: PathBuf },
     /// Check that store: at least ACKED acknowledged posts, and all that the journals say
     Check { dir: PathBuf, acked: u64 },
@@ -68,7 +105,7 @@ async fn main() -> ExitCode {
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
-            eprintln!("kill-rounds, seed {}: {wrong}", arguments.seed);
+            eprintln!("torture, seed {}: {wrong}", arguments.seed);
             ExitCode::FAILURE
         }
     }
@@ -79,27 +116,15 @@ async fn run(arguments: &Arguments) -> Result<(), Wrong> {
         Some(path) => path.clone(),
         None => beside_examples().ok_or("no samverkan in the folder above this program's; name it with --server")?,
     };
-    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let journal = |by_default: &Path| arguments.journal.clone().unwrap_or_else(|| by_default.to_owned());
     match &arguments.mode {
-        None => {
-            let ground = Ground::new(
-                program,
-                &journal(scratch.path()),
-                &scratch.path().join("store"),
-                arguments.seed,
-                arguments.organisations,
-            )?;
-            ground.start_afresh()?;
-            kill_rounds(Arc::new(ground), arguments).await
-        }
+        None => torture(arguments, program).await,
         Some(mode) => {
             let (Mode::Write { dir } | Mode::Check { dir, .. }) = mode;
             let Some(journal) = &arguments.journal else { return Err("write and check need --journal".into()) };
-            let ground = Ground::new(program, journal, &dir.join("store"), arguments.seed, arguments.organisations)?;
+            let ground = Arc::new(Ground::new(&program, journal, &dir.join("store"), arguments.seed, SIZE)?);
             match mode {
-                Mode::Write { .. } => write(Arc::new(ground)).await,
-                Mode::Check { acked, .. } => check(Arc::new(ground), *acked).await,
+                Mode::Write { .. } => write(ground).await,
+                Mode::Check { acked, .. } => check(ground, *acked).await,
             }
         }
     }
@@ -110,81 +135,102 @@ fn beside_examples() -> Option<PathBuf> {
     Some(program.parent()?.parent()?.join("samverkan")).filter(|path| path.exists())
 }
 
-async fn kill_rounds(ground: Arc<Ground>, arguments: &Arguments) -> Result<(), Wrong> {
+type Making = Pin<Box<dyn Future<Output = Result<Row, Wrong>>>>;
+
+async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
     let begun = Instant::now();
-    let mut server = Some(Server::start(&ground).await?);
-    ground.set_up(server.as_ref().map_or(0, Server::port)).await?;
-    for round in 1..=arguments.rounds {
-        let running = match server.take() {
-            Some(server) => server,
-            None => Server::start(&ground).await?,
-        };
-        let moment = Duration::from_millis(5 + random(arguments.seed, round) % 296);
-        let round_ends = kill_round(&ground, running, moment);
-        let timed = tokio::time::timeout(ROUND_TIME_MAX, round_ends).await;
-        timed
-            .map_err(|_| format!("hangs for {ROUND_TIME_MAX:?}"))
-            .and_then(|outcome| outcome)
-            .map_err(|why| format!("round {round}: {why}"))?;
+    let scratch = said(tempfile::tempdir())?;
+    let folder = arguments.journal.clone().unwrap_or_else(|| scratch.path().to_owned());
+    let plan = Plan { program, danger: arguments.danger.clone(), scratch: folder, seed: arguments.seed };
+    let (kills, times, controls) = (arguments.kills, arguments.times, arguments.times.min(CONTROLS_MAX));
+    let sweep_max = arguments.sweep_max;
+    let make = |plan: &Plan| -> Vec<(&'static str, Making)> {
+        let plan = || plan.clone();
+        vec![
+            ("kills", Box::pin(faults::kills(plan(), kills))),
+            ("sweep", Box::pin(sweep::sweep(plan(), sweep_max))),
+            ("io-errors", Box::pin(faults::io_errors(plan(), times))),
+            ("slow-disk", Box::pin(faults::slow_disk(plan(), times))),
+            ("full-disk", Box::pin(faults::full_disk(plan(), times))),
+            ("file-size", Box::pin(faults::file_size(plan(), times))),
+            ("pauses", Box::pin(faults::pauses(plan(), times))),
+            ("cuts", Box::pin(faults::cuts(plan(), times))),
+            ("flips", Box::pin(damage::flips(plan(), times))),
+            ("truncations", Box::pin(damage::truncations(plan(), times))),
+            ("swaps", Box::pin(damage::swaps(plan(), times))),
+            ("altered", Box::pin(damage::altered(plan(), times))),
+            ("control-ack-early", Box::pin(controls::ack_early(plan(), controls))),
+            ("control-records-late", Box::pin(controls::records_late(plan(), controls))),
+            ("control-no-chain", Box::pin(controls::no_chain(plan(), controls))),
+            ("clock-steps", Box::pin(faults::clock_steps(plan(), times))),
+        ]
+    };
+    let names: Vec<&str> = make(&plan).into_iter().map(|(name, _)| name).collect();
+    let is_wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
+    if !names.iter().any(|name| is_wanted(name)) {
+        return Err(format!("--only: the faults are {}", names.join(", ")));
     }
-    let server = Server::start(&ground).await?;
-    let found = verify::everything(&ground, server.port()).await?;
+    let makings = make(&plan).into_iter().filter(|(name, _)| is_wanted(name)).map(|(name, making)| async move {
+        let row = match tokio::time::timeout(FAULT_TIME_MAX, making).await {
+            Ok(row) => row,
+            Err(_) => Err(format!("hangs for {FAULT_TIME_MAX:?}")),
+        };
+        match &row {
+            Ok(row) => eprintln!("{name}: {} times, {}, {:.0} s", row.times, row.outcome, row.took.as_secs_f64()),
+            Err(wrong) => eprintln!("{name}: FAILED: {wrong}"),
+        }
+        row.map_err(|wrong| format!("{name}: {wrong}"))
+    });
+    let rows: Vec<Result<Row, Wrong>> =
+        futures_util::stream::iter(makings).buffer_unordered(usize::from(arguments.at_once)).collect().await;
+    let (rows, wrong): (Vec<_>, Vec<_>) = rows.into_iter().partition(Result::is_ok);
+    let rows: Vec<Row> = rows.into_iter().filter_map(Result::ok).collect();
+    let found = show(&rows);
+    if arguments.keep && !wrong.is_empty() {
+        eprintln!("kept: {}", scratch.keep().display());
+    }
+    if let Some(Err(wrong)) = wrong.into_iter().next() {
+        return Err(wrong);
+    }
+    let has_load = rows.iter().any(|row| row.has_load);
+    for (what, count) in [
+        ("faults", rows.iter().map(|row| row.times).sum()),
+        ("posts", found.posts),
+        ("withdrawals that met deliveries", found.races),
+    ] {
+        if count == 0 && (has_load || what == "faults") {
+            return Err(format!("the run had no {what}, so it shows nothing"));
+        }
+    }
     println!(
-        "{} rounds, {} acknowledged, of them {} when asked again after a kill, {} deliveries, none lost or doubled; seed {}, {:.0} s",
-        arguments.rounds,
-        found.acked,
-        found.acked_late,
+        "{} faults, {} posts, {} acts of consent, {} deliveries, {} races of a withdrawal with a delivery: all held; seed {}, {:.0} s",
+        rows.iter().map(|row| row.times).sum::<u64>(),
+        found.posts,
+        found.acts,
         found.deliveries,
+        found.races,
         arguments.seed,
         begun.elapsed().as_secs_f64()
     );
     Ok(())
 }
 
-/// Everybody posts and reads until, some time after the first acknowledgement, the server is killed.
-async fn kill_round(ground: &Arc<Ground>, mut server: Server, moment: Duration) -> Result<(), Wrong> {
-    let acks = Arc::new(Acks::quiet());
-    let killed = Arc::new(AtomicBool::new(false));
-    let everybody = act(ground, server.port(), &acks)?;
-    let first = tokio::time::timeout(ROUND_TIME_MAX / 2, acks.first()).await;
-    if first.is_ok() {
-        tokio::time::sleep(moment).await;
+/// Prints the table; gives its sum.
+fn show(rows: &[Row]) -> Found {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["fault", "times", "checks", "posts", "late", "acts", "deliveries", "races", "s", "outcome"]);
+    let mut sum = Found::default();
+    for row in rows {
+        let Found { posts, late, acts, deliveries, races, quarantined: _ } = row.found;
+        let numbers = [row.times, row.checks, posts, late, acts, deliveries, races, row.took.as_secs()];
+        let cells = std::iter::once(row.fault.to_owned()).chain(numbers.map(|number| number.to_string()));
+        table.add_row(cells.chain([row.outcome.clone()]));
+        sum += row.found;
     }
-    killed.store(true, Ordering::SeqCst);
-    let ended_before = everybody.iter().any(JoinHandle::is_finished);
-    server.kill();
-    for one in everybody {
-        match one.await.map_err(|error| error.to_string())? {
-            Stop::Cut(_) if !ended_before => {}
-            Stop::Cut(why) => return Err(format!("a stream ended before the server did: {why}")),
-            Stop::Done => return Err("somebody who posts without an end came to one".into()),
-            Stop::Wrong(wrong) => return Err(wrong),
-        }
-    }
-    first.map_err(|_| "nothing was acknowledged".into())
-}
-
-/// Everybody begins to post without an end, and to read. Each task's end says why.
-fn act(ground: &Arc<Ground>, port: u16, acks: &Arc<Acks>) -> Result<Vec<JoinHandle<Stop>>, Wrong> {
-    let mut everybody = Vec::new();
-    for who in ground.actors() {
-        let (mut posts, mut reads) = (Posts::load(ground, who)?, Reads::load(ground, who)?);
-        let (posting, reading) = ((ground.clone(), acks.clone()), ground.clone());
-        everybody.push(tokio::spawn(async move {
-            let (ground, acks) = posting;
-            match ground.connect(port, who).await {
-                Ok(channel) => posts.post(&ground, channel, ToPost::More, &acks).await,
-                Err(why) => Stop::Cut(why),
-            }
-        }));
-        everybody.push(tokio::spawn(async move {
-            match reading.connect(port, who).await {
-                Ok(channel) => reads.follow(&reading, channel).await,
-                Err(why) => Stop::Cut(why),
-            }
-        }));
-    }
-    Ok(everybody)
+    println!("{table}");
+    sum
 }
 
 async fn write(ground: Arc<Ground>) -> Result<(), Wrong> {
@@ -197,21 +243,16 @@ async fn write(ground: Arc<Ground>) -> Result<(), Wrong> {
         ground.set_up(server.port()).await?;
     }
     let mut acked = 0;
-    for who in ground.actors() {
+    for who in ground.seats() {
         acked += Posts::load(&ground, who)?.acked();
     }
-    for one in act(&ground, server.port(), &Arc::new(Acks::printed(acked)))? {
-        match one.await.map_err(|error| error.to_string())? {
-            Stop::Done => {}
-            Stop::Cut(why) | Stop::Wrong(why) => return Err(why),
-        }
-    }
-    Ok(())
+    Life::begin_told(&ground, server.port(), Manner::Once, Told::printed(acked)).end().await?;
+    Err("everybody has stopped".into())
 }
 
 async fn check(ground: Arc<Ground>, acked: u64) -> Result<(), Wrong> {
     let mut in_journals = 0;
-    for who in ground.actors() {
+    for who in ground.seats() {
         in_journals += Posts::load(&ground, who)?.acked();
     }
     if in_journals < acked {
@@ -220,9 +261,10 @@ async fn check(ground: Arc<Ground>, acked: u64) -> Result<(), Wrong> {
     let server = Server::start(&ground).await?;
     let found = verify::everything(&ground, server.port()).await?;
     println!(
-        "{in_journals} acknowledged, {} more when asked again, {} deliveries",
-        found.acked - in_journals,
-        found.deliveries
+        "{in_journals} acknowledged, {} more when asked again, {} deliveries, {} races",
+        found.posts - in_journals,
+        found.deliveries,
+        found.races
     );
     Ok(())
 }

@@ -6,13 +6,14 @@
 //! | `format.new` | ours | a store is being made; nothing was acknowledged yet, so a leftover is wiped |
 //! | `snapshots/` | ours | room states, derived from the rest: may be deleted |
 //! | `high-water` | ours | how far the store has come, see `high_water` |
+//! | `rollbacks` | ours | a line for each time that less than was acknowledged was accepted; missing if never |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's | `blobs/` stays empty: sled never syncs what lies there |
 //!
 //! Leans on: `format`, `high_water`, `keys`, `position`. Upholds: R1. Tested by `sled::tests`.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ const CREATING_FILE: &str = "format.new";
 pub(super) const HIGH_WATER_FILE: &str = "high-water";
 /// A folder of files that are derived from the rest, see `engine::snapshot`.
 pub(super) const SNAPSHOTS: &str = "snapshots";
+const ROLLBACKS_FILE: &str = "rollbacks";
 pub(super) const DB_FILE: &str = "db";
 
 /// sled's own lock can outlive a closed database by an instant; ours is held by then, so nobody else is meant.
@@ -61,7 +63,7 @@ pub enum OpenError {
     /// sled has come back with less than was acknowledged, or an older copy lies there.
     #[error(
         "the store in {dir} ends at commit {found}, but it once had {high_water}: acknowledged messages are missing; \
-         keep the directory, restore a backup that is not older, or ask for help"
+         keep a copy of the directory and put a backup that is not older in its place"
     )]
     Behind {
         /// Where.
@@ -70,6 +72,17 @@ pub enum OpenError {
         found: u64,
         /// The last commit that the high-water file remembers; there may have been later ones.
         high_water: u64,
+    },
+    /// Nothing tells whether all of it came back.
+    #[error(
+        "the store in {dir} can't tell whether acknowledged messages are missing: {found}; \
+         keep a copy of the directory and put a whole backup in its place"
+    )]
+    Unwitnessed {
+        /// Where.
+        dir: PathBuf,
+        /// What is wrong with the high-water file.
+        found: &'static str,
     },
     /// What lies there contradicts itself.
     #[error("the store in {dir} is damaged: {found}; keep the directory and restore a backup")]
@@ -114,6 +127,10 @@ fn damaged(dir: &Path, found: impl Into<String>) -> OpenError {
     OpenError::Damaged { dir: dir.to_owned(), found: found.into() }
 }
 
+fn unwitnessed(dir: &Path, found: &'static str) -> OpenError {
+    OpenError::Unwitnessed { dir: dir.to_owned(), found }
+}
+
 fn foreign(dir: &Path, found: impl Into<String>) -> OpenError {
     OpenError::Foreign { dir: dir.to_owned(), found: found.into() }
 }
@@ -127,6 +144,9 @@ pub(super) fn open(dir: &Path, options: &SledOptions, syncs: bool) -> Result<Ope
         None => create(dir, options, syncs)?,
     };
     let secret = identity(dir, &db, format)?;
+    if options.accept_rollback {
+        accept_rollback(dir, &db, format.store)?;
+    }
     let position = position(dir, &db, format.store)?;
     let rooms = count_frames(dir, &db, &position)?;
 
@@ -323,8 +343,8 @@ fn read_witness(dir: &Path, store: Uuid) -> Result<high_water::Witness, OpenErro
         Ok(Some(witness)) => {
             Err(foreign(dir, format!("`high-water` is of store {}, the rest of {store}", witness.store)))
         }
-        Ok(None) => Err(damaged(dir, "no part of its `high-water` file is whole")),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(dir, "its `high-water` file is missing")),
+        Ok(None) => Err(unwitnessed(dir, "no part of its `high-water` file is whole")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(unwitnessed(dir, "its `high-water` file is missing")),
         Err(error) => Err(failed("reading", &path)(error)),
     }
 }
@@ -349,6 +369,40 @@ fn position(dir: &Path, db: &sled::Db, store: Uuid) -> Result<Position, OpenErro
         ));
     }
     Ok(position)
+}
+
+/// If less is there than was acknowledged, or nothing tells: records that this was accepted, then lets the high-water file begin anew.
+fn accept_rollback(dir: &Path, db: &sled::Db, store: Uuid) -> Result<(), OpenError> {
+    let Some(position) = get(dir, db, Meta::Position)?.as_deref().and_then(Position::decode) else { return Ok(()) };
+    let had = match read_witness(dir, store) {
+        Ok(witness) if position.commit >= witness.position.commit => return Ok(()),
+        Ok(witness) => format!("it once had {}", witness.position.commit),
+        Err(OpenError::Unwitnessed { found, .. }) => found.to_owned(),
+        Err(other) => return Err(other),
+    };
+    // The record comes first: a rollback that is accepted and not recorded would be a silent loss.
+    let path = dir.join(ROLLBACKS_FILE);
+    let line = format!("{:.0} accepted at commit {}: {had}\n", jiff::Timestamp::now(), position.commit);
+    let recorded = File::options().create(true).append(true).open(&path).and_then(|mut file| {
+        file.write_all(line.as_bytes())?;
+        file.sync_all()
+    });
+    recorded.map_err(failed("recording the accepted rollback in", &path))?;
+    sync_directory(dir)?;
+    let high_water = dir.join(HIGH_WATER_FILE);
+    high_water::create(&high_water, store).map_err(failed("making", &high_water))?;
+    sync_directory(dir)?;
+    tracing::warn!(dir = %dir.display(), commit = position.commit, had, "a store that may lack acknowledged messages was accepted");
+    Ok(())
+}
+
+/// The rollbacks that were accepted, one a line.
+pub(super) fn rollbacks(dir: &Path) -> io::Result<Vec<String>> {
+    match std::fs::read_to_string(dir.join(ROLLBACKS_FILE)) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Walks over all keys: every frame of every room must be there with all its parts, and all of them together as many as committed.

@@ -12,7 +12,7 @@ struct OnDisk {
 }
 
 fn options() -> SledOptions {
-    SledOptions { reserve_mib: 1, cache_mib: 16 }
+    SledOptions { reserve_mib: 1, cache_mib: 16, accept_rollback: false }
 }
 
 fn open(dir: &Path) -> Result<SledStore, OpenError> {
@@ -187,7 +187,33 @@ fn a_store_without_its_high_water_file_is_refused() {
     let (_dir, path) = closed();
     std::fs::remove_file(path.join("high-water")).expect("removed");
     let error = refused(&path);
-    assert!(matches!(error, OpenError::Damaged { .. }) && error.to_string().contains("high-water"), "{error}");
+    assert!(matches!(error, OpenError::Unwitnessed { .. }) && error.to_string().contains("high-water"), "{error}");
+}
+
+#[test]
+fn a_rollback_is_accepted_only_on_request_and_recorded_for_good() {
+    let store = OnDisk::new();
+    store.fill(0..5);
+    let old = store.dir.path().join("old");
+    copy(&store.path(), &old);
+    store.fill(5..10);
+    let path = store.path();
+    let _dir = store.close();
+    std::fs::copy(path.join("high-water"), old.join("high-water")).expect("copied");
+    let accepting = SledOptions { accept_rollback: true, ..options() };
+    let rollbacks = |store: &SledStore| store.rollbacks().expect("readable");
+
+    let opened = SledStore::open(&old, accepting).expect("accepted");
+    assert!(matches!(&rollbacks(&opened)[..], [line] if line.ends_with("accepted at commit 5: it once had 10")));
+    assert_eq!(opened.commits(), 5);
+    drop(opened);
+    std::fs::remove_file(old.join("high-water")).expect("removed");
+    drop(SledStore::open(&old, accepting).expect("accepted"));
+    let opened = open(&old).expect("nothing is left to accept");
+    assert_eq!(rollbacks(&opened).len(), 2);
+    drop(opened);
+    drop(SledStore::open(&old, accepting).expect("opened"));
+    assert_eq!(rollbacks(&open(&old).expect("opened")).len(), 2, "what needs no acceptance is not recorded as one");
 }
 
 #[test]
