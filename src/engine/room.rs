@@ -21,7 +21,7 @@ use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
 use super::shared::{Admission, Shared, salt};
 use super::snapshot;
-use super::{Batch, Failure, Receiver, ShownReports, Written};
+use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
 use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::consent::Name;
@@ -32,6 +32,7 @@ use crate::room::ids::{Actor, Index, RoomId, Seq, Timestamp};
 use crate::room::mailbox::{Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
+use crate::store::StoreError;
 use crate::store::codec::{self, Sealed, Tip};
 use crate::store::committer::CommitError;
 
@@ -147,8 +148,8 @@ pub(super) struct Room {
 
     subscribers: BTreeMap<u64, Subscriber>,
     next_subscriber: u64,
-    /// It does not verify: nothing of it is shown any more.
-    is_damaged: bool,
+    /// It does not verify, or can't be read: nothing of it is shown any more.
+    stopped_by: Option<Failure>,
 }
 
 /// How long a room stays open with nobody there.
@@ -194,7 +195,7 @@ impl Room {
                 late: Vec::new(),
                 subscribers: BTreeMap::new(),
                 next_subscriber: 0,
-                is_damaged: false,
+                stopped_by: None,
             };
             room.reload().await;
             room.run().await;
@@ -216,17 +217,21 @@ impl Room {
                 self.kept_frames = self.tip.next_frame();
                 self.kept_entries = self.tip.next_entry();
             }
-            Ok(Err(error)) => self.quarantine(&error.to_string()),
+            Ok(Err(error)) => drop(self.unreadable(&error)),
             Err(_) => self.quarantine("reading it panicked"),
         }
     }
 
     fn quarantine(&mut self, why: &str) {
         tracing::error!(room.id = %self.id, why, "room does not verify and is served no more; `samverkan inspect` shows where");
-        self.is_damaged = true;
-        self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::Damaged));
+        self.stop_for(Failure::Damaged);
+    }
+
+    fn stop_for(&mut self, why: Failure) {
+        self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(why.clone()));
         self.subscribers.clear();
-        self.pages.drain(..).for_each(|page| drop(page.answer.send(Err(Failure::Damaged))));
+        self.pages.drain(..).for_each(|page| drop(page.answer.send(Err(why.clone()))));
+        self.stopped_by = Some(why);
     }
 
     async fn run(&mut self) {
@@ -257,7 +262,8 @@ impl Room {
                     }
                 }
             }
-            while self.flight.is_none() && !self.is_damaged && (self.wants_advance || !self.pending.is_empty()) {
+            while self.flight.is_none() && self.stopped_by.is_none() && (self.wants_advance || !self.pending.is_empty())
+            {
                 self.seal().await;
             }
             if self.shared.stopping.is_cancelled() && self.flight.is_none() {
@@ -295,8 +301,8 @@ impl Room {
     // 1. Decide, fold.
 
     fn take(&mut self, job: Job) {
-        if self.is_damaged {
-            return refuse(job, &Failure::Damaged);
+        if let Some(why) = &self.stopped_by {
+            return refuse(job, why);
         }
         if self.shared.stopping.is_cancelled() {
             return refuse(job, &Failure::ShuttingDown);
@@ -431,9 +437,13 @@ impl Room {
     fn unreadable(&mut self, error: &LoadError) -> Failure {
         match error {
             LoadError::Damaged(damage) => self.quarantine(&damage.to_string()),
+            LoadError::Store(StoreError::Failed(why)) => {
+                self.shared.committer.fail(StoreError::Failed(why.clone()));
+                self.stop_for(Failure::StoreFailed { outcome: Outcome::NothingWritten });
+            }
             LoadError::Store(error) => self.quarantine(&error.to_string()),
         }
-        Failure::Damaged
+        self.stopped_by.clone().unwrap_or(Failure::Damaged)
     }
 
     fn reports(&mut self, caller: &Actor, of: Option<&Name>) -> Result<ShownReports, Failure> {

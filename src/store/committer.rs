@@ -70,6 +70,7 @@ struct Shared {
     /// `None` after shutdown.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     room_in_queue: Arc<Semaphore>,
+    failing: watch::Sender<Option<StoreError>>,
     failed: watch::Receiver<Option<StoreError>>,
     ended: watch::Receiver<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -91,6 +92,7 @@ impl Committer {
     pub fn start(store: Arc<dyn Store>, clock: Clock) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel();
         let (failed_sender, failed) = watch::channel(None);
+        let failing = failed_sender.clone();
         let (ended_sender, ended) = watch::channel(false);
         let counts = Arc::new(Counts::default());
         let thread = std::thread::Builder::new().name("committer".into()).spawn({
@@ -106,6 +108,7 @@ impl Committer {
             shared: Arc::new(Shared {
                 queue: Mutex::new(Some(queue)),
                 room_in_queue: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
+                failing,
                 failed,
                 ended,
                 thread: Mutex::new(Some(thread)),
@@ -146,6 +149,11 @@ impl Committer {
             // The thread has ended without a failure.
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+
+    /// A read has failed in a way that no later one will mend: as after a failed commit, the process must end.
+    pub fn fail(&self, error: StoreError) {
+        self.shared.failing.send_replace(Some(error));
     }
 
     /// Takes no more, commits what is queued, ends the thread and lets go of the store.

@@ -316,6 +316,10 @@ impl Store for SledStore {
     fn read(&self, room: RoomId, numbers: Range<u64>, bytes_max: usize) -> Result<Vec<StoredFrame>, StoreError> {
         self.read_guarded(room, numbers, bytes_max).map_err(|error| match error {
             ReadError::Gap(found) => StoreError::Damaged(found),
+            // Also what sled answers to every call once a write of its own has failed: nothing is wrong with what is stored.
+            ReadError::Sled(Trouble::Sled(error @ sled::Error::Io(_))) => {
+                StoreError::Failed(format!("reading room {room}: {error}"))
+            }
             ReadError::Sled(trouble) => StoreError::Damaged(format!("reading room {room}: {trouble}")),
         })
     }

@@ -25,7 +25,7 @@ impl Room {
 
     /// Keeps a snapshot of a room that nobody uses any more.
     pub(super) async fn keep(&mut self) {
-        let is_whole = !self.is_damaged && self.flight.is_none() && self.pending.is_empty();
+        let is_whole = self.stopped_by.is_none() && self.flight.is_none() && self.pending.is_empty();
         if is_whole
             && snapshot::is_worth_keeping(&self.tip, self.kept_frames)
             && let Some(bytes) = self.snapshot()
