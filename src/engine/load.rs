@@ -63,10 +63,12 @@ fn replay_from<E: Logged>(
     }
 }
 
-/// Loads a room: from its snapshot, if it has one that is its log's, and what comes after it.
+/// Loads a room: from its snapshot, if it has one that is its log's, and what comes after it. Where that was much, it is kept in a
+/// snapshot for the next time.
 pub(super) fn load(store: &dyn Store, room: RoomId) -> Result<Loaded, LoadError> {
     let mut loaded = snapshot_of(store, room).unwrap_or_else(|| Loaded::empty(room));
     let Loaded { state, mailboxes, tip, marks, .. } = &mut loaded;
+    let kept = state.next();
     *tip = replay_from(store, room, *tip, |first_entry, opened: Opened<Entry>| {
         for entry in &opened.entries {
             fold(state, entry);
@@ -78,6 +80,11 @@ pub(super) fn load(store: &dyn Store, room: RoomId) -> Result<Loaded, LoadError>
         marks.push(Mark { first_entry, digest: opened.digest });
         Ok(())
     })?;
+    if snapshot::is_due(state.next(), kept)
+        && let Some(bytes) = snapshot::of(room, state, mailboxes, tip, marks)
+    {
+        store.keep_snapshot(room, &bytes);
+    }
     Ok(loaded)
 }
 

@@ -20,7 +20,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
 use super::shared::{Admission, Shared, salt};
-use super::snapshot;
 use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
 use crate::danger::{self, Danger};
 use crate::limits;
@@ -108,8 +107,6 @@ struct Flight {
     pages: Vec<Page>,
     takes_back: bool,
     changes_listing: bool,
-    /// The room as it is with this commit.
-    snapshot: Option<Vec<u8>>,
 }
 
 pub(super) struct Room {
@@ -126,8 +123,7 @@ pub(super) struct Room {
     tip: Tip,
     marks: Vec<Mark>,
     /// How far the last snapshot goes, or what was loaded.
-    kept_frames: u64,
-    kept_entries: Seq,
+    kept: Seq,
     /// The last entries, in order, pending ones included.
     recent: VecDeque<Arc<Entry>>,
     recent_bytes: usize,
@@ -151,6 +147,9 @@ pub(super) struct Room {
     /// It does not verify, or can't be read: nothing of it is shown any more.
     stopped_by: Option<Failure>,
 }
+
+/// How long nobody must have asked for anything before a room that has grown makes a snapshot.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
 
 /// How long a room stays open with nobody there.
 const IDLE: Duration = Duration::from_secs(60);
@@ -181,8 +180,7 @@ impl Room {
                 mailboxes: Mailboxes::default(),
                 tip: Tip::start(id),
                 marks: Vec::new(),
-                kept_frames: 0,
-                kept_entries: Seq(0),
+                kept: Seq(0),
                 recent: VecDeque::new(),
                 recent_bytes: 0,
                 pending: Vec::new(),
@@ -214,8 +212,7 @@ impl Room {
                 self.mailboxes = loaded.mailboxes;
                 self.tip = loaded.tip;
                 self.marks = loaded.marks;
-                self.kept_frames = self.tip.next_frame();
-                self.kept_entries = self.tip.next_entry();
+                self.kept = self.state.next();
             }
             Ok(Err(error)) => drop(self.unreadable(&error)),
             Err(_) => self.quarantine("reading it panicked"),
@@ -236,7 +233,7 @@ impl Room {
 
     async fn run(&mut self) {
         loop {
-            let expiry = self.until_expiry();
+            let rest = self.rest();
             let may_take = self.pending.len() < limits::ROOM_JOBS_MAX;
             tokio::select! {
                 biased;
@@ -252,12 +249,11 @@ impl Room {
                     }
                 }
                 () = self.shared.stopping.cancelled(), if self.flight.is_none() => {}
-                () = tokio::time::sleep(expiry.unwrap_or(IDLE)) => {
+                () = tokio::time::sleep(rest) => {
                     self.end_expired();
-                    if self.is_idle() {
-                        self.keep().await;
-                    }
-                    if self.is_idle() && self.shared.forget(self.id, || self.is_unasked()) {
+                    // Making a snapshot takes a moment, so it is done when nobody has asked for anything for a while.
+                    let has_kept = self.keep().is_some();
+                    if !has_kept && self.is_idle() && self.shared.forget(self.id, || self.is_unasked()) {
                         return;
                     }
                 }
@@ -268,7 +264,9 @@ impl Room {
             }
             if self.shared.stopping.is_cancelled() && self.flight.is_none() {
                 self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::ShuttingDown));
-                self.keep().await;
+                if let Some(keeping) = self.keep() {
+                    let _ = keeping.await;
+                }
                 return;
             }
         }
@@ -289,9 +287,12 @@ impl Room {
         self.subscribers.is_empty() && self.flight.is_none() && self.pending.is_empty() && self.internal.is_empty()
     }
 
-    fn until_expiry(&self) -> Option<Duration> {
-        let left = self.state.next_due()?.0 - self.now().0;
-        Some(Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(IDLE))
+    /// How long to sleep when nobody asks for anything.
+    fn rest(&self) -> Duration {
+        let quiet = if self.is_snapshot_due() { QUIET } else { IDLE };
+        let Some(due) = self.state.next_due() else { return quiet };
+        let left = due.0 - self.now().0;
+        Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(quiet)
     }
 
     fn now(&self) -> Timestamp {
@@ -494,7 +495,7 @@ impl Room {
         let replies = std::mem::take(&mut self.replies);
         let pages = std::mem::take(&mut self.pages);
         let done = oneshot::channel().1;
-        let mut flight = Flight { done, replies, pages, takes_back, changes_listing, snapshot: None };
+        let mut flight = Flight { done, replies, pages, takes_back, changes_listing };
         if entries.is_empty() && ranges.is_empty() {
             return self.publish(flight);
         }
@@ -503,9 +504,6 @@ impl Room {
             .extend(packed.iter().map(|(first_entry, frame)| Mark { first_entry: *first_entry, digest: frame.digest }));
         let frames = packed.into_iter().map(|(_, frame)| frame).collect();
         flight.done = self.shared.committer.submit(frames).await;
-        if snapshot::is_due(self.tip.next_entry(), self.kept_entries) {
-            flight.snapshot = self.snapshot();
-        }
         self.flight = Some(flight);
     }
 

@@ -15,11 +15,8 @@ use crate::room::mailbox::Mailboxes;
 use crate::room::state::RoomState;
 use crate::store::codec::Tip;
 
-/// Fewer frames than these are read faster than a file is opened and checked.
-const FRAMES_MIN: u64 = 512;
-
-/// Entries after which a busy room makes another snapshot , or a quarter of what it has.
-const ENTRIES_BETWEEN: u64 = 16_384;
+/// Fewer entries than these are read faster than a file is opened and checked.
+const ENTRIES_MIN: u64 = 512;
 
 /// Of the code that folds, its libraries and the compiler: another program's snapshot is never used.
 const CODE: &str = env!("SAMVERKAN_FOLD_CODE");
@@ -85,15 +82,11 @@ pub fn read(room: RoomId, bytes: &[u8]) -> Option<Loaded> {
 
 const DIGEST_BYTES: usize = 32;
 
+/// Whether a room that ends here, and whose last snapshot ended there, is worth another: seldom enough that all of them together
+/// cost a fixed share of each entry.
+pub(super) fn is_due(next: Seq, kept: Seq) -> bool {
+    next.0 - kept.0 >= ENTRIES_MIN.max(next.0 / 8)
+}
+
 #[cfg(test)]
 mod tests;
-
-/// Whether a room that ends here, and whose last snapshot ended there, is worth a new one when nobody uses it any more.
-pub(super) fn is_worth_keeping(tip: &Tip, kept_frames: u64) -> bool {
-    tip.next_frame() >= kept_frames + FRAMES_MIN
-}
-
-/// Whether a room in use is due for another: seldom enough that all of them together cost a fixed share of each entry.
-pub(super) fn is_due(next: Seq, kept: Seq) -> bool {
-    next.0 - kept.0 >= ENTRIES_BETWEEN.max(next.0 / 4)
-}

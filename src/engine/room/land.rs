@@ -4,6 +4,7 @@
 //! Upholds: R4, R6.
 
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::super::{Failure, Outcome, snapshot};
 use super::{Flight, Room, entry_bytes};
@@ -16,23 +17,20 @@ use crate::store::codec::Sealed;
 use crate::store::committer::{CommitError, Outcome as Committed};
 
 impl Room {
-    /// The room as it is now, where nothing is pending.
-    pub(super) fn snapshot(&mut self) -> Option<Vec<u8>> {
-        self.kept_frames = self.tip.next_frame();
-        self.kept_entries = self.tip.next_entry();
-        snapshot::of(self.id, &self.state, &self.mailboxes, &self.tip, &self.marks)
+    /// Makes a snapshot, if the room has grown enough, and writes it on another thread.
+    pub(super) fn keep(&mut self) -> Option<JoinHandle<()>> {
+        let is_whole = self.stopped_by.is_none() && self.flight.is_none() && self.pending.is_empty();
+        if !is_whole || !self.is_snapshot_due() {
+            return None;
+        }
+        let bytes = snapshot::of(self.id, &self.state, &self.mailboxes, &self.tip, &self.marks)?;
+        self.kept = self.state.next();
+        let (store, id) = (self.shared.store.clone(), self.id);
+        Some(tokio::task::spawn_blocking(move || store.keep_snapshot(id, &bytes)))
     }
 
-    /// Keeps a snapshot of a room that nobody uses any more.
-    pub(super) async fn keep(&mut self) {
-        let is_whole = self.stopped_by.is_none() && self.flight.is_none() && self.pending.is_empty();
-        if is_whole
-            && snapshot::is_worth_keeping(&self.tip, self.kept_frames)
-            && let Some(bytes) = self.snapshot()
-        {
-            let (store, id) = (self.shared.store.clone(), self.id);
-            let _ = tokio::task::spawn_blocking(move || store.keep_snapshot(id, &bytes)).await;
-        }
+    pub(super) fn is_snapshot_due(&self) -> bool {
+        snapshot::is_due(self.state.next(), self.kept)
     }
 
     // 3. Durable.
@@ -88,10 +86,6 @@ impl Room {
         }
         if flight.changes_listing {
             self.shared.list(self.id, &self.state);
-        }
-        if let Some(bytes) = flight.snapshot {
-            let (store, id) = (self.shared.store.clone(), self.id);
-            tokio::task::spawn_blocking(move || store.keep_snapshot(id, &bytes));
         }
         self.forget_old();
         // No commit is under way here, so all that mailboxes have is on disk.

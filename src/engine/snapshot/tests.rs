@@ -7,7 +7,7 @@ use crate::room::words::Material;
 use crate::store::Store;
 
 /// More than are read without a snapshot.
-const POSTS: usize = super::FRAMES_MIN as usize + 100;
+const POSTS: usize = super::ENTRIES_MIN as usize + 100;
 
 /// A room with many messages, of which its other organisation has read some.
 async fn old_room() -> (World, RoomId) {
@@ -43,6 +43,31 @@ async fn a_room_is_the_same_when_it_opens_from_its_snapshot() {
     let late = world.page(room, 200, 1000).await.expect("a page");
     assert_eq!(late.first, Index(201), "mailboxes go on where they were");
     assert!(world.texts("region-b", room).await.contains(&"first".to_owned()));
+}
+
+#[tokio::test]
+async fn a_room_that_was_read_whole_is_not_read_whole_again() {
+    let (world, room) = old_room().await;
+    let left = Arc::new(world.store.restart());
+    assert!(left.snapshot(room).is_none(), "killed while in use");
+    let world = World::on(left).await;
+    assert!(world.store.snapshot(room).is_some(), "kept when the server started");
+    let early = world.texts("region-b", room).await;
+    let world = World::on(Arc::new(world.store.restart())).await;
+    assert_eq!(world.texts("region-b", room).await, early);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_in_use_is_kept_when_it_is_quiet() {
+    let (world, room) = old_room().await;
+    tokio::time::sleep(crate::engine::room::QUIET * 2).await;
+    for _ in 0..1000 {
+        if world.store.snapshot(room).is_some() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    panic!("no snapshot");
 }
 
 #[tokio::test]
