@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Ids, LoadError, Settings};
+use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::tls::load_authorities;
 use crate::identity::{
@@ -70,6 +70,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// How many open streams.
     pub streams: StreamLimits,
+    /// How fast an organisation may write in one room.
+    pub rates: Rates,
 }
 
 /// Why the server did not start.
@@ -149,6 +151,7 @@ impl Server {
             title: REPORTED_TITLE.into(),
             terms: config.terms.clone(),
             ids,
+            rates: config.rates,
         };
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
