@@ -10,21 +10,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
-use crate::identity::tls::load_authorities;
-use crate::identity::{
-    Acceptor, ConnectionLimits, Connections, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
-};
+use crate::identity::trust::Everybody;
+use crate::identity::{Acceptor, Access, ConnectionLimits, Connections, Ended, TlsFileError, TrustDomain, TrustFiles};
 use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
 use crate::store::sled::{OpenError, SledOptions, SledStore};
+
+mod reload;
 
 /// What holds in a room that is opened without terms of its own.
 pub const DEFAULT_TERMS: &str = "\
@@ -52,12 +54,8 @@ pub struct Config {
     pub trust_domain: String,
     /// Which organisation coordinates.
     pub coordinator: OrganisationId,
-    /// The server's certificate, PEM, with its intermediates.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// The authorities whose client certificates are accepted, PEM.
-    pub client_roots: PathBuf,
+    /// Who the server is, and whom it trusts.
+    pub tls: TrustFiles,
     /// The store's directory; made if it isn't there.
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
@@ -114,6 +112,7 @@ pub struct Running {
     address: SocketAddr,
     engine: Engine,
     connections: Connections,
+    reloader: Reloader,
     serving: Serving,
     stopping: CancellationToken,
     served: JoinHandle<io::Result<()>>,
@@ -132,8 +131,7 @@ impl Server {
             .parse()
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
-        let own = KeyedCertificate::load(&config.certificate, &config.key)?;
-        let tls = ServerTls::new(&own, load_authorities(&config.client_roots)?, trust_domain)?;
+        let trusted = config.tls.load(&trust_domain, system_clock())?;
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -156,23 +154,28 @@ impl Server {
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
         let stopping = CancellationToken::new();
-        let acceptor = Acceptor::new(listener, tls, config.connections);
+        let access: Arc<dyn Access> = Arc::new(Everybody);
+        let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
+        let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone());
         let connections = acceptor.connections();
-        let edge = Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, stopping.clone());
+        let terms = config.terms.clone();
+        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
-        let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        let served = tokio::spawn(transport::serve(edge.clone(), health, accepted, stopping.clone().cancelled_owned()));
         tracing::info!(
             %address,
             store = %config.store.display(),
             trust_domain = config.trust_domain,
+            lists_until = trusted.lists_until().map(|until| until.0),
             coordinator = %config.coordinator,
             rooms = engine.directory().rooms().len(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        Ok(Running { address, engine, connections, serving, stopping, served })
+        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
+        Ok(Running { address, engine, connections, reloader, serving, stopping, served })
     }
 }
 
@@ -185,6 +188,11 @@ impl Running {
     /// Who is connected.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// What changes the server while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Resolves when the server can't go on: the store has failed, or the gRPC server has. The process must end with an error.
@@ -206,7 +214,7 @@ impl Running {
         self.serving.end().await;
         self.stopping.cancel();
         if !self.has_ended_within(limits::STOP_TIME_MAX).await {
-            let cut = self.connections.cut(|_| true);
+            let cut = self.connections.cut(|_| Some(Ended::Stopping));
             tracing::warn!(connections = cut, "calls under way are cut");
             if !self.has_ended_within(2 * limits::CUT_NOTICE_TIME).await {
                 self.served.abort();

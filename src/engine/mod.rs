@@ -240,6 +240,11 @@ impl Engine {
         self.0.shared.now()
     }
 
+    /// Other rates from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.0.shared.places.set_rates(rates);
+    }
+
     /// Resolves when the store has failed for good: the process must end.
     pub async fn failed(&self) -> crate::store::StoreError {
         self.0.shared.committer.failed().await

@@ -9,7 +9,7 @@
 //! `engine/pressure.rs`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -70,7 +70,7 @@ struct Left {
 
 /// All that is used and left.
 pub(super) struct Places {
-    rates: Rates,
+    rates: RwLock<Rates>,
     places: Mutex<HashMap<(RoomId, OrganisationId), Place>>,
     bytes: Arc<Semaphore>,
     bytes_of: Mutex<HashMap<OrganisationId, Arc<Semaphore>>>,
@@ -99,11 +99,19 @@ impl Place {
 impl Places {
     pub(super) fn new(rates: Rates) -> Self {
         Self {
-            rates,
+            rates: RwLock::new(rates),
             places: Mutex::default(),
             bytes: Arc::new(Semaphore::new(limits::WAITING_BYTES_MAX)),
             bytes_of: Mutex::default(),
         }
+    }
+
+    fn rates(&self) -> Rates {
+        *self.rates.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_rates(&self, rates: Rates) {
+        *self.rates.write().unwrap_or_else(PoisonError::into_inner) = rates;
     }
 
     fn with<T>(&self, room: RoomId, organisation: &OrganisationId, look: impl FnOnce(&mut Place) -> T) -> T {
@@ -111,12 +119,12 @@ impl Places {
     }
 
     fn left<T>(&self, room: RoomId, organisation: &OrganisationId, look: impl FnOnce(&mut Left) -> T) -> T {
-        self.with(room, organisation, |place| look(place.left.get_or_insert_with(|| Left::full(self.rates))))
+        self.with(room, organisation, |place| look(place.left.get_or_insert_with(|| Left::full(self.rates()))))
     }
 
     /// Counts a single write; over the rate it is refused.
     fn count(&self, room: RoomId, organisation: &OrganisationId, bytes: usize) -> Result<(), Failure> {
-        let Rates { writes, bytes: written, consents: _ } = self.rates;
+        let Rates { writes, bytes: written, consents: _ } = self.rates();
         self.left(room, organisation, |left| {
             let ready = left.writes.ready(writes, 0).and_then(|()| left.bytes.ready(written, 0));
             ready.map_err(|retry| too_fast("writes", retry))?;
@@ -128,7 +136,7 @@ impl Places {
 
     /// Counts a write of a stream, and says how long it must not take the next.
     fn pace(&self, room: RoomId, organisation: &OrganisationId, bytes: usize) -> Option<Duration> {
-        let Rates { writes, bytes: written, consents: _ } = self.rates;
+        let Rates { writes, bytes: written, consents: _ } = self.rates();
         self.left(room, organisation, |left| {
             left.writes.overdraw(1);
             left.bytes.overdraw(bytes as u64);
@@ -140,7 +148,8 @@ impl Places {
 
     /// Counts a change of consent that takes nothing back, or a report.
     pub(super) fn count_consent(&self, room: RoomId, organisation: &OrganisationId) -> Result<(), Failure> {
-        let counted = self.left(room, organisation, |left| left.consents.take(self.rates.consents, 1));
+        let rate = self.rates().consents;
+        let counted = self.left(room, organisation, |left| left.consents.take(rate, 1));
         counted.map_err(|retry| too_fast("changes its consent, or reports,", retry))
     }
 
@@ -180,7 +189,7 @@ impl Places {
 
     /// A room's task has ended. Rates that are not full are kept: closing a room must not renew them.
     pub(super) fn forget(&self, room: RoomId) {
-        let rates = self.rates;
+        let rates = self.rates();
         lock(&self.places)
             .retain(|(of, _), place| *of != room || place.left.as_mut().is_some_and(|left| !left.is_full(rates)));
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::accept::ConnectionLimits;
 use super::refused::Refused;
 use crate::limits;
-use crate::rate::Bucket;
+use crate::rate::{Bucket, Rate};
 
 /// What counts as one address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -34,7 +34,6 @@ impl Address {
 pub(super) struct Handshakes(Arc<Mutex<UnderWay>>);
 
 struct UnderWay {
-    limits: ConnectionLimits,
     next: u64,
     /// Oldest first, and how to make each give way.
     all: BTreeMap<u64, (Address, CancellationToken)>,
@@ -42,7 +41,7 @@ struct UnderWay {
     /// How many may still begin.
     left: HashMap<Address, Bucket>,
     /// The same for all addresses that found no place in `left`.
-    left_of_others: Bucket,
+    left_of_others: Option<Bucket>,
 }
 
 /// A handshake's place among those under way; given back when dropped.
@@ -61,15 +60,13 @@ impl Drop for Pending {
 }
 
 impl Handshakes {
-    pub(super) fn new(limits: ConnectionLimits) -> Self {
-        let left_of_others = Bucket::full(limits.handshake_rate_per_address);
+    pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(UnderWay {
-            limits,
             next: 1,
             all: BTreeMap::new(),
             of_address: HashMap::new(),
             left: HashMap::new(),
-            left_of_others,
+            left_of_others: None,
         })))
     }
 
@@ -78,15 +75,15 @@ impl Handshakes {
     }
 
     /// Begins one; another may have to give way.
-    pub(super) fn begin(&self, peer: SocketAddr) -> Result<Pending, Refused> {
+    pub(super) fn begin(&self, limits: &ConnectionLimits, peer: SocketAddr) -> Result<Pending, Refused> {
         let address = Address::of(peer);
         let displaced = CancellationToken::new();
         let (number, gives_way) = {
             let mut under_way = self.lock();
-            if !under_way.may_begin(address) {
+            if !under_way.may_begin(limits.handshake_rate_per_address, address) {
                 return Err(Refused::TooFastFromAddress);
             }
-            under_way.begin(address, displaced.clone())
+            under_way.begin(limits, address, displaced.clone())
         };
         // Outside the lock: cancelling runs wakers.
         if let Some(gives_way) = gives_way {
@@ -97,24 +94,28 @@ impl Handshakes {
 }
 
 impl UnderWay {
-    fn may_begin(&mut self, address: Address) -> bool {
-        let rate = self.limits.handshake_rate_per_address;
+    fn may_begin(&mut self, rate: Rate, address: Address) -> bool {
         if !self.left.contains_key(&address) && self.left.len() >= limits::ADDRESSES_MAX {
             self.left.retain(|_, bucket| !bucket.is_full(rate));
         }
         let has_place = self.left.contains_key(&address) || self.left.len() < limits::ADDRESSES_MAX;
         let bucket = match has_place {
             true => self.left.entry(address).or_insert_with(|| Bucket::full(rate)),
-            false => &mut self.left_of_others,
+            false => self.left_of_others.get_or_insert_with(|| Bucket::full(rate)),
         };
         bucket.take(rate, 1).is_ok()
     }
 
-    fn begin(&mut self, address: Address, displaced: CancellationToken) -> (u64, Option<CancellationToken>) {
+    fn begin(
+        &mut self,
+        limits: &ConnectionLimits,
+        address: Address,
+        displaced: CancellationToken,
+    ) -> (u64, Option<CancellationToken>) {
         let of_address = self.of_address.get(&address);
         let oldest = match of_address {
-            Some(own) if own.len() >= self.limits.handshakes_per_address => own.first().copied(),
-            Some(_) | None if self.all.len() >= self.limits.handshakes => self.all.keys().next().copied(),
+            Some(own) if own.len() >= limits.handshakes_per_address => own.first().copied(),
+            Some(_) | None if self.all.len() >= limits.handshakes => self.all.keys().next().copied(),
             Some(_) | None => None,
         };
         let gives_way = oldest.and_then(|oldest| self.end(oldest));
@@ -142,20 +143,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::rate::Rate;
 
     fn peer(ip: &str) -> SocketAddr {
         SocketAddr::new(ip.parse().expect("an address"), 40_000)
     }
 
-    fn handshakes(of_address: usize, of_all: usize, per_second: u64) -> Handshakes {
+    fn limits(of_address: usize, of_all: usize, per_second: u64) -> ConnectionLimits {
         let handshake_rate_per_address = Rate::new(per_second, 1);
-        Handshakes::new(ConnectionLimits {
+        ConnectionLimits {
             handshakes: of_all,
             handshakes_per_address: of_address,
             handshake_rate_per_address,
             ..ConnectionLimits::default()
-        })
+        }
     }
 
     #[test]
@@ -169,8 +169,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_floods_displaces_itself_first() {
-        let handshakes = handshakes(2, 4, 100);
-        let begin = |ip: &str| handshakes.begin(peer(ip)).expect("may begin");
+        let (handshakes, limits) = (Handshakes::new(), limits(2, 4, 100));
+        let begin = |ip: &str| handshakes.begin(&limits, peer(ip)).expect("may begin");
         let honest = begin("192.0.2.1");
         let flood: Vec<_> = (0..10).map(|_| begin("192.0.2.66")).collect();
         assert!(!honest.displaced.is_cancelled());
@@ -187,25 +187,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn so_many_begin_in_a_second_from_one_address_and_others_are_not_touched() {
-        let handshakes = handshakes(64, 512, 5);
-        let begun = |ip: &str| (0..20).filter(|_| handshakes.begin(peer(ip)).is_ok()).count();
+        let (handshakes, limits) = (Handshakes::new(), limits(64, 512, 5));
+        let begun = |ip: &str| (0..20).filter(|_| handshakes.begin(&limits, peer(ip)).is_ok()).count();
         assert_eq!((begun("192.0.2.66"), begun("192.0.2.1")), (5, 5));
-        assert_eq!(handshakes.begin(peer("192.0.2.66")).err(), Some(Refused::TooFastFromAddress));
+        assert_eq!(handshakes.begin(&limits, peer("192.0.2.66")).err(), Some(Refused::TooFastFromAddress));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(begun("192.0.2.66"), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn addresses_without_number_share_one_count() {
-        let handshakes = handshakes(64, 512, 2);
+        let (handshakes, limits) = (Handshakes::new(), limits(64, 512, 2));
         let nth = |n: u32| SocketAddr::new(IpAddr::V4(n.into()), 1);
-        let known = u32::try_from(limits::ADDRESSES_MAX).expect("some thousands");
-        (0..known).for_each(|n| drop(handshakes.begin(nth(n)).expect("its first")));
-        let beyond = (0..10).filter(|n| handshakes.begin(nth(known + n)).is_ok()).count();
+        let known = u32::try_from(crate::limits::ADDRESSES_MAX).expect("some thousands");
+        (0..known).for_each(|n| drop(handshakes.begin(&limits, nth(n)).expect("its first")));
+        let beyond = (0..10).filter(|n| handshakes.begin(&limits, nth(known + n)).is_ok()).count();
         assert_eq!(beyond, 2);
-        assert_eq!(handshakes.lock().left.len(), limits::ADDRESSES_MAX);
+        assert_eq!(handshakes.lock().left.len(), crate::limits::ADDRESSES_MAX);
         tokio::time::advance(Duration::from_secs(1)).await;
-        handshakes.begin(nth(known)).expect("those who have been quiet are forgotten");
+        handshakes.begin(&limits, nth(known)).expect("those who have been quiet are forgotten");
         assert_eq!(handshakes.lock().left.len(), 1);
     }
 }

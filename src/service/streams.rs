@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::status::CallError;
@@ -51,18 +51,27 @@ struct Counts {
 
 /// Open streams.
 pub(super) struct Streams {
-    limits: StreamLimits,
+    limits: RwLock<StreamLimits>,
     open: Arc<Mutex<Counts>>,
 }
 
 impl Streams {
     pub(super) fn new(limits: StreamLimits) -> Self {
-        Self { limits, open: Arc::default() }
+        Self { limits: RwLock::new(limits), open: Arc::default() }
+    }
+
+    fn limits(&self) -> StreamLimits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other limits for streams that are opened from now on.
+    pub(super) fn set_limits(&self, limits: StreamLimits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     /// Between two heartbeats of a subscription.
     pub(super) fn heartbeat(&self) -> Duration {
-        self.limits.heartbeat
+        self.limits().heartbeat
     }
 
     /// Counts one more, until what is returned is dropped.
@@ -77,13 +86,12 @@ impl Streams {
         organisation: &OrganisationId,
         is_coordinator: bool,
     ) -> Result<OpenStream, CallError> {
-        let StreamLimits { certificate: of_certificate, coordinator_certificate, connection: of_connection, .. } =
-            self.limits;
-        let of_certificate = if is_coordinator { coordinator_certificate } else { of_certificate };
-        let of_organisation = if is_coordinator { self.limits.coordinator } else { self.limits.organisation };
+        let limits = self.limits();
+        let of_certificate = if is_coordinator { limits.coordinator_certificate } else { limits.certificate };
+        let of_organisation = if is_coordinator { limits.coordinator } else { limits.organisation };
         let mut open = lock(&self.open);
         within(&open.certificates, &certificate, of_certificate, "certificate")?;
-        within(&open.connections, &connection, of_connection, "connection")?;
+        within(&open.connections, &connection, limits.connection, "connection")?;
         within(&open.organisations, organisation, of_organisation, "organisation")?;
         *open.certificates.entry(certificate).or_default() += 1;
         *open.connections.entry(connection).or_default() += 1;
