@@ -13,6 +13,8 @@ mod call;
 mod consent;
 mod coordination;
 mod from_proto;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod held;
 mod intake;
 mod message;
