@@ -13,11 +13,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditEvent;
 use crate::engine::{Engine, Ids, LoadError, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::tls::load_authorities;
 use crate::identity::{
-    Acceptor, ConnectionLimits, Connections, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
+    Acceptor, Caller, ConnectionLimits, Connections, KeyedCertificate, Refused, ServerTls, TlsFileError, TrustDomain,
 };
 use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
@@ -153,13 +154,17 @@ impl Server {
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
         let stopping = CancellationToken::new();
-        let acceptor = Acceptor::new(listener, tls, config.connections);
+        let (refusals, sign_ins) = (engine.trail().clone(), engine.trail().clone());
+        let acceptor = Acceptor::new(listener, tls, config.connections)
+            .on_refused(move |peer, refused| refusals.note(connection_refused(peer, refused)))
+            .on_admitted(move |caller| sign_ins.note(signed_in(caller)));
         let connections = acceptor.connections();
         let edge = Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
         let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
             %address,
             store = %config.store.display(),
@@ -170,6 +175,23 @@ impl Server {
             "serving"
         );
         Ok(Running { address, engine, connections, serving, stopping, served })
+    }
+}
+
+fn connection_refused(peer: SocketAddr, refused: &Refused) -> AuditEvent {
+    let organisation = match refused {
+        Refused::TooManyOfOrganisation { organisation } => Some(organisation.clone()),
+        _ => None,
+    };
+    AuditEvent::HandshakeRefused { peer: peer.ip(), organisation, reason: refused.reason() }
+}
+
+fn signed_in(caller: &Caller) -> AuditEvent {
+    AuditEvent::SignedIn {
+        actor: caller.actor.clone(),
+        certificate: caller.certificate,
+        peer: caller.peer.ip(),
+        key_exchange: caller.key_exchange.as_str().into(),
     }
 }
 
@@ -209,6 +231,7 @@ impl Running {
                 self.served.abort();
             }
         }
+        self.engine.trail().note(AuditEvent::ServerStopped);
         self.engine.stop().await;
         tracing::info!("stopped");
     }

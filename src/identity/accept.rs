@@ -87,14 +87,23 @@ pub struct Accepted {
     pub caller: Arc<Caller>,
 }
 
-/// Where refusals go: the log, and whoever asked to be told.
+/// Where refusals and sign-ins go: the log, and whoever asked to be told.
 #[derive(Clone)]
-pub(super) struct Reporter(Arc<dyn Fn(&Refused) + Send + Sync>);
+pub(super) struct Reporter {
+    on_refused: Arc<dyn Fn(SocketAddr, &Refused) + Send + Sync>,
+    on_admitted: Arc<dyn Fn(&Caller) + Send + Sync>,
+}
 
 impl Reporter {
     pub(super) fn refused(&self, peer: SocketAddr, refused: &Refused) {
         tracing::warn!(%peer, reason = refused.reason(), detail = %refused, "connection refused");
-        (self.0)(refused);
+        (self.on_refused)(peer, refused);
+    }
+
+    fn admitted(&self, caller: &Caller) {
+        let Caller { peer, key_exchange, .. } = caller;
+        tracing::debug!(%peer, certificate = %caller.log_name(), key_exchange, "connected");
+        (self.on_admitted)(caller);
     }
 }
 
@@ -111,13 +120,22 @@ impl Acceptor {
     /// Will accept from this socket.
     pub fn new(listener: TcpListener, tls: ServerTls, limits: ConnectionLimits) -> Self {
         let connections = Connections::new(limits.clone());
-        Self { listener, tls, limits, connections, reporter: Reporter(Arc::new(|_| ())) }
+        let reporter = Reporter { on_refused: Arc::new(|_, _| ()), on_admitted: Arc::new(|_| ()) };
+        Self { listener, tls, limits, connections, reporter }
     }
 
-    /// Also tells `hook` of each refusal: to count them. It is called on the accept path and must be quick.
+    /// Also tells `hook` of each refusal, and from which address: to record and to count them. It is called on the accept path and must
+    /// be quick.
     #[must_use]
-    pub fn on_refused(mut self, hook: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
-        self.reporter = Reporter(Arc::new(hook));
+    pub fn on_refused(mut self, hook: impl Fn(SocketAddr, &Refused) + Send + Sync + 'static) -> Self {
+        self.reporter.on_refused = Arc::new(hook);
+        self
+    }
+
+    /// Also tells `hook` of each caller that comes in. The same holds for it.
+    #[must_use]
+    pub fn on_admitted(mut self, hook: impl Fn(&Caller) + Send + Sync + 'static) -> Self {
+        self.reporter.on_admitted = Arc::new(hook);
         self
     }
 
@@ -284,7 +302,7 @@ impl Admission {
         match outcome {
             Ok(Ok(accepted)) => {
                 drop(pending);
-                tracing::debug!(%peer, certificate = %accepted.caller.log_name(), key_exchange = accepted.caller.key_exchange, "connected");
+                self.reporter.admitted(&accepted.caller);
                 tokio::select! {
                     () = self.stop.cancelled() => {}
                     // Nobody takes connections any more: the server is ending, too.
