@@ -92,6 +92,17 @@ pub const LEAF_DAYS_MAX: u32 = 397;
 /// Days that an authority may last. Ten years; changing an authority means new certificates for everybody.
 pub const AUTHORITY_DAYS_MAX: u32 = 3653;
 
+/// Authorities whose client certificates are accepted. A handshake tries each; an authority with another name than the certificate's
+/// issuer costs a comparison.
+pub const AUTHORITIES_MAX: usize = 256;
+
+/// Bytes of a revocation list: some 100,000 certificates. It is held in memory and searched in each handshake.
+pub const REVOCATION_LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Between two looks at the files of a running server, which are read whole: a few milliseconds each time. A change is taken up after
+/// one to two of these, so a certificate that was replaced in a hurry is in force within five seconds.
+pub const RELOAD_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
 /// How far new certificates are backdated, so that a client whose clock is behind can use them at once.
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(5 * 60);
 

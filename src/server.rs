@@ -10,15 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
 use crate::engine::{Engine, Ids, LoadError, Settings};
 use crate::identity::name::NotATrustDomain;
-use crate::identity::tls::load_authorities;
+use crate::identity::trust::Everybody;
 use crate::identity::{
-    Acceptor, Caller, ConnectionLimits, Connections, KeyedCertificate, Refused, ServerTls, TlsFileError, TrustDomain,
+    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, Refused, TlsFileError, TrustDomain, TrustFiles,
 };
 use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
@@ -26,6 +28,8 @@ use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
 use crate::store::sled::{OpenError, SledOptions, SledStore};
+
+mod reload;
 
 /// What holds in a room that is opened without terms of its own.
 pub const DEFAULT_TERMS: &str = "\
@@ -53,12 +57,8 @@ pub struct Config {
     pub trust_domain: String,
     /// Which organisation coordinates.
     pub coordinator: OrganisationId,
-    /// The server's certificate, PEM, with its intermediates.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// The authorities whose client certificates are accepted, PEM.
-    pub client_roots: PathBuf,
+    /// Who the server is, and whom it trusts.
+    pub tls: TrustFiles,
     /// The store's directory; made if it isn't there.
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
@@ -113,6 +113,7 @@ pub struct Running {
     address: SocketAddr,
     engine: Engine,
     connections: Connections,
+    reloader: Reloader,
     serving: Serving,
     stopping: CancellationToken,
     served: JoinHandle<io::Result<()>>,
@@ -131,8 +132,7 @@ impl Server {
             .parse()
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
-        let own = KeyedCertificate::load(&config.certificate, &config.key)?;
-        let tls = ServerTls::new(&own, load_authorities(&config.client_roots)?, trust_domain)?;
+        let trusted = config.tls.load(&trust_domain, system_clock())?;
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -151,30 +151,41 @@ impl Server {
             terms: config.terms.clone(),
             ids,
         };
+        let has_rolled_back = store.has_rolled_back();
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
+        if has_rolled_back && engine.trail().record(AuditEvent::RollbackAccepted).await.is_err() {
+            // The disk is full: it is written when there is space.
+            engine.trail().note(AuditEvent::RollbackAccepted);
+        }
 
         let stopping = CancellationToken::new();
+        let access: Arc<dyn Access> = Arc::new(Everybody);
+        let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
         let (refusals, sign_ins) = (engine.trail().clone(), engine.trail().clone());
-        let acceptor = Acceptor::new(listener, tls, config.connections)
+        let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone())
             .on_refused(move |peer, refused| refusals.note(connection_refused(peer, refused)))
             .on_admitted(move |caller| sign_ins.note(signed_in(caller)));
         let connections = acceptor.connections();
-        let edge = Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, stopping.clone());
+        let terms = config.terms.clone();
+        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
-        let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        let served = tokio::spawn(transport::serve(edge.clone(), health, accepted, stopping.clone().cancelled_owned()));
         engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
             %address,
             store = %config.store.display(),
             trust_domain = config.trust_domain,
+            lists_until = trusted.lists_until().map(|until| until.0),
             coordinator = %config.coordinator,
             rooms = engine.directory().rooms().len(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        Ok(Running { address, engine, connections, serving, stopping, served })
+        let reloader =
+            Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.trail().clone());
+        Ok(Running { address, engine, connections, reloader, serving, stopping, served })
     }
 }
 
@@ -206,6 +217,11 @@ impl Running {
         &self.connections
     }
 
+    /// What changes the server while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Resolves when the server can't go on: the store has failed, or the gRPC server has. The process must end with an error.
     pub async fn failed(&mut self) -> String {
         tokio::select! {
@@ -225,7 +241,7 @@ impl Running {
         self.serving.end().await;
         self.stopping.cancel();
         if !self.has_ended_within(limits::STOP_TIME_MAX).await {
-            let cut = self.connections.cut(|_| true);
+            let cut = self.connections.cut(|_| Some(Ended::Stopping));
             tracing::warn!(connections = cut, "calls under way are cut");
             if !self.has_ended_within(2 * limits::CUT_NOTICE_TIME).await {
                 self.served.abort();

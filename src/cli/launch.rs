@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::ServerConfig;
 use super::failure::{Exit, Failure};
+use super::reload::Watched;
 use crate::identity::ConnectionLimits;
 use crate::server::{Config, DEFAULT_TERMS, Running, Server, StartError};
 use crate::service::StreamLimits;
@@ -15,15 +16,17 @@ use crate::store::sled::OpenError;
 /// A server that serves.
 pub(crate) struct Launched {
     running: Running,
+    watched: Option<Watched>,
 }
 
 /// Starts a server. When it returns, clients can connect.
 pub(crate) async fn launch(config: &ServerConfig) -> Result<Launched, Failure> {
     let running = Server::start(settings(config)).await.map_err(|error| failure(&error))?;
-    Ok(Launched { running })
+    Ok(Launched { running, watched: None })
 }
 
-fn settings(config: &ServerConfig) -> Config {
+/// What a configuration means for the server.
+pub(crate) fn settings(config: &ServerConfig) -> Config {
     let limits = &config.limits;
     let connections = ConnectionLimits::default();
     let streams = StreamLimits::default();
@@ -32,9 +35,7 @@ fn settings(config: &ServerConfig) -> Config {
         listen: config.listen,
         trust_domain: config.trust_domain.to_string(),
         coordinator: config.coordinator.clone(),
-        certificate: config.certificate.clone(),
-        key: config.key.clone(),
-        client_roots: config.client_roots.clone(),
+        tls: config.tls.clone(),
         store: config.store.clone(),
         reserve_mib: config.reserve_mib,
         accept_rollback: config.accept_rollback,
@@ -93,12 +94,26 @@ impl Launched {
         self.running.address()
     }
 
+    /// Takes up changes of these files while it serves.
+    pub(crate) fn watching(self, watched: Watched) -> Self {
+        Self { watched: Some(watched), ..self }
+    }
+
     /// Serves until SIGINT or SIGTERM, then stops in good order; an error if the server can't go on.
     pub(crate) async fn until_stopped(mut self) -> Result<(), Failure> {
         let listening = |error: std::io::Error| Failure::io("listening for signals", &error);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(listening)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(listening)?;
+        let reloader = self.running.reloader();
+        let watched = self.watched.take();
+        let watching = async move {
+            match watched {
+                Some(watched) => watched.run(reloader).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = watching => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             why = self.running.failed() => {

@@ -33,6 +33,7 @@ mod post;
 mod receipts;
 mod relay;
 mod release;
+mod reload;
 mod report;
 mod room;
 mod room_acts;

@@ -13,19 +13,19 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{Caller, ConnectionId, Connections, Slot};
+use super::connections::{Caller, Chain, ConnectionId, Connections, Slot};
 use super::guarded::GuardedIo;
 use super::name::Identity;
 use super::refused::Refused;
@@ -90,9 +90,12 @@ pub struct Accepted {
 /// Where refusals and sign-ins go: the log, and whoever asked to be told.
 #[derive(Clone)]
 pub(super) struct Reporter {
-    on_refused: Arc<dyn Fn(SocketAddr, &Refused) + Send + Sync>,
-    on_admitted: Arc<dyn Fn(&Caller) + Send + Sync>,
+    on_refused: Arc<OnRefused>,
+    on_admitted: Arc<OnAdmitted>,
 }
+
+type OnRefused = dyn Fn(SocketAddr, &Refused) + Send + Sync;
+type OnAdmitted = dyn Fn(&Caller) + Send + Sync;
 
 impl Reporter {
     pub(super) fn refused(&self, peer: SocketAddr, refused: &Refused) {
@@ -110,18 +113,16 @@ impl Reporter {
 /// The accept loop, before it runs.
 pub struct Acceptor {
     listener: TcpListener,
-    tls: ServerTls,
-    limits: ConnectionLimits,
+    tls: watch::Receiver<Arc<ServerTls>>,
     connections: Connections,
     reporter: Reporter,
 }
 
 impl Acceptor {
-    /// Will accept from this socket.
-    pub fn new(listener: TcpListener, tls: ServerTls, limits: ConnectionLimits) -> Self {
-        let connections = Connections::new(limits.clone());
+    /// Will accept from this socket. Each handshake takes the newest settings.
+    pub fn new(listener: TcpListener, tls: watch::Receiver<Arc<ServerTls>>, limits: ConnectionLimits) -> Self {
         let reporter = Reporter { on_refused: Arc::new(|_, _| ()), on_admitted: Arc::new(|_| ()) };
-        Self { listener, tls, limits, connections, reporter }
+        Self { listener, tls, connections: Connections::new(limits), reporter }
     }
 
     /// Also tells `hook` of each refusal, and from which address: to record and to count them. It is called on the accept path and must
@@ -149,9 +150,7 @@ impl Acceptor {
     pub fn run(self, stop: CancellationToken) -> mpsc::Receiver<Accepted> {
         let (accepted, receiver) = mpsc::channel(ACCEPTED_WAITING_MAX);
         let admission = Admission {
-            tls: TlsAcceptor::from(self.tls.config.clone()),
-            server: self.tls,
-            limits: self.limits,
+            tls: self.tls,
             connections: self.connections,
             reporter: self.reporter,
             pending: Arc::default(),
@@ -218,9 +217,7 @@ impl Reserve {
 
 /// What all handshakes share.
 struct Admission {
-    tls: TlsAcceptor,
-    server: ServerTls,
-    limits: ConnectionLimits,
+    tls: watch::Receiver<Arc<ServerTls>>,
     connections: Connections,
     reporter: Reporter,
     /// Handshakes under way, oldest first, and how to make each give way.
@@ -280,7 +277,7 @@ impl Admission {
         let displaced = CancellationToken::new();
         let oldest = {
             let mut all = lock(&self.pending);
-            let oldest = if all.len() >= self.limits.handshakes { all.pop_first() } else { None };
+            let oldest = if all.len() >= self.connections.limits().handshakes { all.pop_first() } else { None };
             all.insert(number, displaced.clone());
             oldest
         };
@@ -292,7 +289,8 @@ impl Admission {
 
     async fn admit(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, pending: Pending) {
         let connection = ConnectionId(pending.number);
-        let handshake = tokio::time::timeout(self.limits.handshake_time, self.handshake(tcp, peer, connection));
+        let handshake =
+            tokio::time::timeout(self.connections.limits().handshake_time, self.handshake(tcp, peer, connection));
         let outcome = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
@@ -322,13 +320,15 @@ impl Admission {
     }
 
     async fn handshake(&self, tcp: TcpStream, peer: SocketAddr, connection: ConnectionId) -> Result<Accepted, Failed> {
-        let tls =
-            self.tls.accept(tcp).into_fallible().await.map_err(|(error, tcp)| Failed {
-                refused: Refused::of_handshake(&error),
-                goodbye: Goodbye::Alert(tcp),
-            })?;
+        let settings = self.tls.borrow().clone();
+        let acceptor = TlsAcceptor::from(settings.config.clone());
+        let tls = acceptor
+            .accept(tcp)
+            .into_fallible()
+            .await
+            .map_err(|(error, tcp)| Failed { refused: Refused::of_handshake(&error), goodbye: Goodbye::Alert(tcp) })?;
         let tls = Box::new(tls);
-        let caller = match self.caller(&tls, peer, connection) {
+        let caller = match Self::caller(&settings, &tls, peer, connection) {
             Ok(caller) => Arc::new(caller),
             Err(refused) => return Err(Failed { refused, goodbye: Goodbye::Close(tls) }),
         };
@@ -336,13 +336,21 @@ impl Admission {
             Ok(slot) => slot,
             Err(refused) => return Err(Failed { refused, goodbye: Goodbye::GoAway(tls) }),
         };
-        let io = GuardedIo::new(*tls, slot, Instant::now() + self.limits.preface_time, self.reporter.clone());
+        // Only now, when whoever takes access away would find this connection: what happened before is seen here, what happens
+        // later cuts it.
+        let newest = self.tls.borrow().clone();
+        if let Err((ended, refused)) = newest.still_admits(&caller, super::now()) {
+            caller.cut(ended);
+            return Err(Failed { refused, goodbye: Goodbye::GoAway(tls) });
+        }
+        let preface_until = Instant::now() + self.connections.limits().preface_time;
+        let io = GuardedIo::new(*tls, slot, preface_until, self.reporter.clone());
         Ok(Accepted { io, caller })
     }
 
     /// Who is at the other end of a finished handshake. Asks for the certificate only now: before, there is none to see.
     fn caller(
-        &self,
+        settings: &ServerTls,
         tls: &TlsStream<TcpStream>,
         peer: SocketAddr,
         connection: ConnectionId,
@@ -355,9 +363,10 @@ impl Admission {
         if session.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
             return Err(Refused::TlsVersion);
         }
-        let certificate = session.peer_certificates().and_then(|chain| chain.first()).ok_or(Refused::NoCertificate)?;
+        let chain = session.peer_certificates().unwrap_or_default();
+        let certificate = chain.first().ok_or(Refused::NoCertificate)?;
         let Identity { actor, fingerprint, not_after } =
-            Identity::of(certificate, &self.server.trust_domain).map_err(Refused::Identity)?;
+            Identity::of(certificate, &settings.trust_domain).map_err(Refused::Identity)?;
         let key_exchange =
             session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())).unwrap_or_default();
         Ok(Caller {
@@ -366,7 +375,10 @@ impl Admission {
             not_after,
             connection,
             peer,
+            since: super::now(),
             key_exchange,
+            chain: Chain::of(chain),
+            ended: OnceLock::new(),
             cancel: CancellationToken::new(),
         })
     }

@@ -61,4 +61,9 @@ impl Edge {
     ) -> Self {
         Self(Arc::new(Shared { engine, connections, terms, streams: Streams::new(streams), stopping }))
     }
+
+    /// Other limits for streams that are opened from now on.
+    pub fn set_stream_limits(&self, streams: StreamLimits) {
+        self.0.streams.set_limits(streams);
+    }
 }

@@ -1,7 +1,7 @@
 //! How many streams may one certificate keep open? Each is counted from its first request to its end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::status::CallError;
@@ -33,23 +33,33 @@ type Counts = Arc<Mutex<HashMap<[u8; 32], usize>>>;
 
 /// Open streams by certificate.
 pub(super) struct Streams {
-    limits: StreamLimits,
+    limits: RwLock<StreamLimits>,
     open: Counts,
 }
 
 impl Streams {
     pub(super) fn new(limits: StreamLimits) -> Self {
-        Self { limits, open: Counts::default() }
+        Self { limits: RwLock::new(limits), open: Counts::default() }
+    }
+
+    fn limits(&self) -> StreamLimits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other limits for streams that are opened from now on.
+    pub(super) fn set_limits(&self, limits: StreamLimits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     /// Between two heartbeats of a subscription.
     pub(super) fn heartbeat(&self) -> Duration {
-        self.limits.heartbeat
+        self.limits().heartbeat
     }
 
     /// Counts one more, until what is returned is dropped.
     pub(super) fn open(&self, certificate: [u8; 32], is_coordinator: bool) -> Result<OpenStream, CallError> {
-        let max = if is_coordinator { self.limits.coordinator_certificate } else { self.limits.certificate };
+        let limits = self.limits();
+        let max = if is_coordinator { limits.coordinator_certificate } else { limits.certificate };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(certificate).or_default();
         if *count >= max {
