@@ -13,6 +13,7 @@ mod call;
 mod consent;
 mod coordination;
 mod from_proto;
+mod held;
 mod intake;
 mod message;
 mod organisation;
