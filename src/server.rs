@@ -17,10 +17,9 @@ use tokio_util::sync::CancellationToken;
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::engine::{Engine, Ids, LoadError, Settings};
 use crate::identity::name::NotATrustDomain;
-use crate::identity::trust::Everybody;
 use crate::identity::{Acceptor, Access, ConnectionLimits, Connections, Ended, TlsFileError, TrustDomain, TrustFiles};
 use crate::limits;
-use crate::room::ids::{OrganisationId, Timestamp};
+use crate::room::ids::{Actor, OrganisationId, Timestamp};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
@@ -101,6 +100,21 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+/// Asks the directory whose access was revoked.
+struct OfDirectory(Engine);
+
+impl std::fmt::Debug for OfDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfDirectory").finish_non_exhaustive()
+    }
+}
+
+impl Access for OfDirectory {
+    fn ended(&self, actor: &Actor, certificate: &[u8; 32]) -> Option<Ended> {
+        Ended::of_revoked(&self.0.directory(), actor, certificate)
+    }
+}
+
 /// Makes servers.
 #[derive(Debug)]
 pub struct Server;
@@ -151,7 +165,7 @@ impl Server {
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
         let stopping = CancellationToken::new();
-        let access: Arc<dyn Access> = Arc::new(Everybody);
+        let access: Arc<dyn Access> = Arc::new(OfDirectory(engine.clone()));
         let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
         let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone());
         let connections = acceptor.connections();

@@ -46,7 +46,7 @@ pub(crate) struct World {
     clock: Arc<AtomicI64>,
     reserve_mib: u64,
     ids: Ids,
-    streams: StreamLimits,
+    pub(crate) streams: StreamLimits,
     server: Option<Running>,
 }
 
@@ -125,6 +125,10 @@ impl World {
 
     /// Connects as `ORGANISATION` (its person `duty`) or `ORGANISATION/user|service/NAME`.
     pub(crate) async fn peer(&self, who: &str) -> Peer {
+        self.connect(who).await.expect("it connects")
+    }
+
+    async fn connect(&self, who: &str) -> Result<Peer, tonic::transport::Error> {
         let name = if who.contains('/') { format!("org/{who}") } else { format!("org/{who}/user/duty") };
         let actor: Actor = name.parse().expect("an actor");
         let folder: PathBuf = self.folder.path().join(name.replace('/', "."));
@@ -146,8 +150,21 @@ impl World {
             }
         });
         let endpoint = Endpoint::from(format!("https://{address}").parse::<Uri>().expect("a URI"));
-        let channel = endpoint.connect_with_connector(connector).await.expect("it connects");
-        Peer { organisation: actor.organisation.to_string(), channel, heard: Arc::default() }
+        let channel = endpoint.connect_with_connector(connector).await?;
+        Ok(Peer { organisation: actor.organisation.to_string(), channel, heard: Arc::default() })
+    }
+
+    /// Whether somebody can connect and is served. In TLS 1.3 a client learns only after its handshake that it was refused.
+    pub(crate) async fn admits(&self, who: &str) -> bool {
+        let Ok(peer) = self.connect(who).await else { return false };
+        let request = tonic_health::pb::HealthCheckRequest::default();
+        peer.call::<tonic_health::pb::HealthCheckResponse>("grpc.health.v1.Health/Check", &request).await.is_ok()
+    }
+
+    /// How many connections somebody has.
+    pub(crate) fn callers(&self, who: &str) -> usize {
+        let callers = self.server.as_ref().expect("it runs").connections().callers();
+        callers.iter().filter(|caller| caller.actor.to_string() == format!("org/{who}")).count()
     }
 
     /// The certificate of somebody who has connected, as DER.
