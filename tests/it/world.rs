@@ -18,7 +18,7 @@ use samverkan::engine::Ids;
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
 use samverkan::room::ids::{Actor, Timestamp};
-use samverkan::server::{Config, Running, Server, system_clock};
+use samverkan::server::{Config, ReloadError, Reloaded, Running, Server, system_clock};
 use samverkan::service::StreamLimits;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -76,9 +76,9 @@ impl World {
         world
     }
 
-    async fn serve(&mut self) {
+    fn config(&self) -> Config {
         let own = self.folder.path().join("server");
-        let config = Config {
+        Config {
             listen: "127.0.0.1:0".parse().expect("an address"),
             trust_domain: TRUST_DOMAIN.to_owned(),
             coordinator: COORDINATOR.parse().expect("an organisation id"),
@@ -93,7 +93,11 @@ impl World {
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
             streams: self.streams,
-        };
+        }
+    }
+
+    async fn serve(&mut self) {
+        let config = self.config();
         let clock = self.clock.clone();
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));
         self.server = Some(Server::start_with(config, clock, self.ids.clone()).await.expect("the server starts"));
@@ -111,6 +115,17 @@ impl World {
         self.stop().await;
         self.reserve_mib = reserve_mib;
         self.serve().await;
+    }
+
+    /// The server's files hold another certificate and key from now on; it takes them up with [`Self::reload`].
+    pub(crate) fn new_server_certificate(&self) {
+        let issued = self.authority.issue_server(&["127.0.0.1".to_owned()], 2, system_clock()).expect("a certificate");
+        issued.write(&self.folder.path().join("server"), Existing::Replace).expect("it is written");
+    }
+
+    /// The server reads its files again.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.server.as_ref().expect("it runs").reloader().reload(self.config()).await
     }
 
     /// What the clock shows, in microseconds.

@@ -144,7 +144,10 @@ async fn a_revoked_actor_is_out_with_every_certificate_until_it_is_reinstated() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_coordinator_sees_who_is_connected_and_how() {
     let world = World::start().await;
-    let (coordinator, [_a]) = world.peers(["region-a"]).await;
+    let (coordinator, [a]) = world.peers(["region-a"]).await;
+    // Answered, so it is among the connected: a client's handshake ends before the server's.
+    let _: pb::ListRoomsResponse =
+        a.call("RoomService/ListRooms", &pb::ListRoomsRequest::default()).await.expect("a page");
     let request = pb::ListLiveConnectionsRequest::default();
     let page: pb::ListLiveConnectionsResponse =
         coordinator.call("AccessService/ListLiveConnections", &request).await.expect("a page");
