@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::reload::{ReloadError, Reloaded, Reloader};
-use crate::engine::{Engine, Ids, LoadError, Settings};
+use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::{Acceptor, Access, ConnectionLimits, Connections, Ended, TlsFileError, TrustDomain, TrustFiles};
 use crate::limits;
@@ -67,6 +67,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// How many open streams.
     pub streams: StreamLimits,
+    /// How fast an organisation may write in one room.
+    pub rates: Rates,
 }
 
 /// Why the server did not start.
@@ -161,6 +163,7 @@ impl Server {
             title: REPORTED_TITLE.into(),
             terms: config.terms.clone(),
             ids,
+            rates: config.rates,
         };
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
@@ -185,7 +188,7 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge);
+        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
         Ok(Running { address, engine, connections, reloader, serving, stopping, served })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::room::Job;
+use super::room::{Job, Lane, Waiting};
 use super::shared::lock;
 use super::{Engine, Failure, directory};
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent, Revocation};
@@ -93,7 +93,7 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         let command = Command::RecordAccessChange { actor, change: revocation.change, by: revocation.seq };
         let job = Job::Write { caller: revocation.by.clone(), request: None, command, answer, admission: None };
-        self.tell(room, job, true).await?;
+        self.tell(room, Waiting { lane: Lane::Urgent, job, _place: None }).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)??;
         Ok(())
     }

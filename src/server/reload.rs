@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::{Config, system_clock};
+use crate::engine::Engine;
 use crate::identity::{Access, Connections, ServerTls, TlsFileError, TrustDomain};
 use crate::room::ids::Timestamp;
 use crate::service::Edge;
@@ -27,6 +28,7 @@ struct Inner {
     tls: watch::Sender<Arc<ServerTls>>,
     connections: Connections,
     edge: Edge,
+    engine: Engine,
 }
 
 /// Why nothing was changed.
@@ -66,8 +68,9 @@ impl Reloader {
         tls: watch::Sender<Arc<ServerTls>>,
         connections: Connections,
         edge: Edge,
+        engine: Engine,
     ) -> Self {
-        Self(Arc::new(Inner { config: Mutex::new(config), trust_domain, access, tls, connections, edge }))
+        Self(Arc::new(Inner { config: Mutex::new(config), trust_domain, access, tls, connections, edge, engine }))
     }
 
     /// Puts this configuration in force, as far as that can be done without a new start; files are read anew. An error: nothing was
@@ -89,6 +92,7 @@ impl Inner {
         let stays = stays(&in_force, &config);
         self.connections.set_limits(config.connections.clone());
         self.edge.set_stream_limits(config.streams);
+        self.engine.set_rates(config.rates);
         self.tls.send_replace(tls.clone());
         let now = system_clock();
         let cut = self.connections.cut(|caller| {
@@ -100,6 +104,7 @@ impl Inner {
         in_force.tls = config.tls;
         in_force.connections = config.connections;
         in_force.streams = config.streams;
+        in_force.rates = config.rates;
         Ok(Reloaded { cut, stays, authorities, with_list, lists_until: trusted.lists_until() })
     }
 }
