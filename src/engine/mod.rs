@@ -22,6 +22,7 @@ pub use self::places::Rates;
 use self::places::{command_bytes, is_urgent};
 use self::room::{Job, Lane, Page, Waiting};
 use self::shared::{Listings, Shared, lock, salt};
+use crate::audit::{self, Trail};
 use crate::room::consent::{ConsentChange, Name};
 use crate::room::decide::decide;
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent};
@@ -214,10 +215,12 @@ impl Engine {
     pub async fn start(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self, LoadError> {
         let (read, coordinator) = (store.clone(), settings.coordinator.clone());
         let loaded = tokio::task::spawn_blocking(move || read_all(&*read, coordinator)).await;
-        let (log, listings, unrecorded) = loaded.map_err(|_| failed("reading it panicked"))??;
+        let (log, listings, unrecorded, trail) = loaded.map_err(|_| failed("reading it panicked"))??;
         let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
         let page_token_key = store.secret();
-        let shared = Arc::new(Shared::new(store, committer, clock, log.directory().clone(), listings, settings.rates));
+        let trail = Trail::start(store.clone(), committer.clone(), clock.clone(), trail);
+        let directory = log.directory().clone();
+        let shared = Arc::new(Shared::new(store, committer, trail, clock, directory, listings, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
         engine.finish_access_changes(unrecorded).await;
@@ -227,6 +230,11 @@ impl Engine {
     /// Which organisations there are, and which rooms.
     pub fn directory(&self) -> Arc<Directory> {
         self.0.shared.directory()
+    }
+
+    /// Where acts are recorded, and sign-ins and refusals noted.
+    pub fn trail(&self) -> &Trail {
+        &self.0.shared.trail
     }
 
     /// Signs page tokens; never leaves the server.
@@ -262,6 +270,7 @@ impl Engine {
     /// Commits what was decided and lets go of the store.
     pub async fn stop(&self) {
         self.0.shared.end_all().await;
+        self.0.shared.trail.stop().await;
         self.0.shared.committer.shutdown().await;
     }
 
@@ -586,9 +595,10 @@ fn failed(why: &str) -> LoadError {
 fn read_all(
     store: &dyn Store,
     coordinator: OrganisationId,
-) -> Result<(DirectoryLog, Listings, Vec<Unrecorded>), LoadError> {
+) -> Result<(DirectoryLog, Listings, Vec<Unrecorded>, audit::Loaded), LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
-    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| *room != RoomId::DIRECTORY).collect();
+    let trail = Trail::load(store)?;
+    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| room.is_room()).collect();
     let (next, listings) = (AtomicUsize::new(0), std::sync::Mutex::new(Listings::default()));
     let unrecorded = std::sync::Mutex::new(Vec::new());
     let read_some = || {
@@ -607,7 +617,7 @@ fn read_all(
         read.collect::<Result<(), LoadError>>()
     })?;
     let listings = listings.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((log, listings, unrecorded.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    Ok((log, listings, unrecorded.into_inner().unwrap_or_else(PoisonError::into_inner), trail))
 }
 
 fn read_one(

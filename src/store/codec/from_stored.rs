@@ -275,6 +275,7 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         | Stored::OrganisationSuspended(_)
         | Stored::RoomCreated(_)
         | Stored::ConnectionRecorded(_) => return Err("holds a directory entry in a room"),
+        Stored::AuditRecorded(_) => return Err("holds a record of the audit trail in a room"),
     })
 }
 
