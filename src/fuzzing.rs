@@ -62,7 +62,9 @@ mod tests {
 
     use super::*;
 
-    const TARGETS: [(&str, fn(&[u8])); 5] = [
+    type Target = fn(&[u8]);
+
+    const TARGETS: [(&str, Target); 5] = [
         ("identity", identity),
         ("configuration", configuration),
         ("page_token", page_token),

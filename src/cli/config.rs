@@ -10,6 +10,11 @@
 //! certificate = "server/certificate.pem"
 //! key = "server/key.pem"
 //! client_roots = "ca/ca.pem"
+//! revocation_lists = ["region-a.crl.pem"]
+//! key_exchange = "required"
+//! [[tls.issuers]]
+//! certificate = "region-a-ca.pem"
+//! organisations = ["region-a"]
 //! [store]
 //! directory = "/var/lib/samverkan"
 //! ```

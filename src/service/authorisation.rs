@@ -19,7 +19,7 @@ use super::held;
 use super::status::{self, CallError};
 use crate::audit::AuditEvent;
 use crate::engine::Engine;
-use crate::identity::Caller;
+use crate::identity::{Caller, Ended};
 use crate::limits;
 
 /// Who may call a method.
@@ -121,6 +121,12 @@ table! {
     GET_ORGANISATION: "/samverkan.v1.OrganisationService/GetOrganisation", Coordinator, Reads;
     LIST_ORGANISATIONS: "/samverkan.v1.OrganisationService/ListOrganisations", Coordinator, Reads;
 
+    REVOKE_CERTIFICATE: "/samverkan.v1.AccessService/RevokeCertificate", Coordinator, Writes;
+    REVOKE_ACTOR: "/samverkan.v1.AccessService/RevokeActor", Coordinator, Writes;
+    REINSTATE_ACTOR: "/samverkan.v1.AccessService/ReinstateActor", Coordinator, Writes;
+    LIST_REVOCATIONS: "/samverkan.v1.AccessService/ListRevocations", Coordinator, Reads;
+    LIST_LIVE_CONNECTIONS: "/samverkan.v1.AccessService/ListLiveConnections", Coordinator, Reads;
+
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;
     HEALTH_WATCH: "/grpc.health.v1.Health/Watch", Admitted, Reads;
     REFLECTION: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Admitted, Reads;
@@ -161,8 +167,16 @@ pub(super) struct Gated<S> {
 
 /// Whether this caller may call this method, as far as the request itself has no say in it.
 fn admit(engine: &Engine, caller: Option<&Arc<Caller>>, path: &str) -> Result<&'static Method, CallError> {
-    let caller = caller.filter(|caller| !caller.is_cancelled()).ok_or(CallError::NotIdentified)?;
-    if !engine.directory().admits(&caller.actor.organisation) {
+    let caller = caller.ok_or(CallError::NotIdentified)?;
+    if caller.is_cancelled() {
+        return Err(CallError::cut(caller));
+    }
+    let directory = engine.directory();
+    // Asked in the handshake, too; here in case the cut of the connection is still under way.
+    if let Some(ended) = Ended::of_revoked(&directory, &caller.actor, &caller.certificate) {
+        return Err(CallError::Ended(ended));
+    }
+    if !directory.admits(&caller.actor.organisation) {
         return Err(CallError::NotAdmitted);
     }
     row(path).ok_or(CallError::NoSuchMethod)
@@ -289,6 +303,7 @@ mod tests {
     fn the_register_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
             let theirs = method.path.contains("OrganisationService")
+                || method.path.contains("AccessService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()
                     .any(|name| method.path.ends_with(name));
