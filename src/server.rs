@@ -10,21 +10,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Ids, LoadError, Settings};
+pub use self::reload::{ReloadError, Reloaded, Reloader};
+use crate::audit::AuditEvent;
+use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
-use crate::identity::tls::load_authorities;
 use crate::identity::{
-    Acceptor, ConnectionLimits, Connections, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
+    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, Refused, TlsFileError, TrustDomain, TrustFiles,
 };
 use crate::limits;
-use crate::room::ids::{OrganisationId, Timestamp};
+use crate::room::ids::{Actor, OrganisationId, Timestamp};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
 use crate::store::sled::{OpenError, SledOptions, SledStore};
+
+mod reload;
 
 /// What holds in a room that is opened without terms of its own.
 pub const DEFAULT_TERMS: &str = "\
@@ -52,12 +56,8 @@ pub struct Config {
     pub trust_domain: String,
     /// Which organisation coordinates.
     pub coordinator: OrganisationId,
-    /// The server's certificate, PEM, with its intermediates.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// The authorities whose client certificates are accepted, PEM.
-    pub client_roots: PathBuf,
+    /// Who the server is, and whom it trusts.
+    pub tls: TrustFiles,
     /// The store's directory; made if it isn't there.
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
@@ -70,6 +70,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// How many open streams.
     pub streams: StreamLimits,
+    /// How fast an organisation may write in one room.
+    pub rates: Rates,
 }
 
 /// Why the server did not start.
@@ -103,6 +105,21 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+/// Asks the directory whose access was revoked.
+struct OfDirectory(Engine);
+
+impl std::fmt::Debug for OfDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfDirectory").finish_non_exhaustive()
+    }
+}
+
+impl Access for OfDirectory {
+    fn ended(&self, actor: &Actor, certificate: &[u8; 32]) -> Option<Ended> {
+        Ended::of_revoked(&self.0.directory(), actor, certificate)
+    }
+}
+
 /// Makes servers.
 #[derive(Debug)]
 pub struct Server;
@@ -112,6 +129,7 @@ pub struct Running {
     address: SocketAddr,
     engine: Engine,
     connections: Connections,
+    reloader: Reloader,
     serving: Serving,
     stopping: CancellationToken,
     served: JoinHandle<io::Result<()>>,
@@ -130,8 +148,7 @@ impl Server {
             .parse()
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
-        let own = KeyedCertificate::load(&config.certificate, &config.key)?;
-        let tls = ServerTls::new(&own, load_authorities(&config.client_roots)?, trust_domain)?;
+        let trusted = config.tls.load(&trust_domain, system_clock())?;
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -149,27 +166,59 @@ impl Server {
             title: REPORTED_TITLE.into(),
             terms: config.terms.clone(),
             ids,
+            rates: config.rates,
         };
+        let has_rolled_back = store.has_rolled_back();
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
+        if has_rolled_back && engine.trail().record(AuditEvent::RollbackAccepted).await.is_err() {
+            // The disk is full: it is written when there is space.
+            engine.trail().note(AuditEvent::RollbackAccepted);
+        }
 
         let stopping = CancellationToken::new();
-        let acceptor = Acceptor::new(listener, tls, config.connections);
+        let access: Arc<dyn Access> = Arc::new(OfDirectory(engine.clone()));
+        let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
+        let (refusals, sign_ins) = (engine.trail().clone(), engine.trail().clone());
+        let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone())
+            .on_refused(move |peer, refused| refusals.note(connection_refused(peer, refused)))
+            .on_admitted(move |caller| sign_ins.note(signed_in(caller)));
         let connections = acceptor.connections();
-        let edge = Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, stopping.clone());
+        let terms = config.terms.clone();
+        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
-        let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        let served = tokio::spawn(transport::serve(edge.clone(), health, accepted, stopping.clone().cancelled_owned()));
+        engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
             %address,
             store = %config.store.display(),
             trust_domain = config.trust_domain,
+            lists_until = trusted.lists_until().map(|until| until.0),
             coordinator = %config.coordinator,
             rooms = engine.directory().rooms().len(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        Ok(Running { address, engine, connections, serving, stopping, served })
+        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
+        Ok(Running { address, engine, connections, reloader, serving, stopping, served })
+    }
+}
+
+fn connection_refused(peer: SocketAddr, refused: &Refused) -> AuditEvent {
+    let organisation = match refused {
+        Refused::TooManyOfOrganisation { organisation } => Some(organisation.clone()),
+        _ => None,
+    };
+    AuditEvent::HandshakeRefused { peer: peer.ip(), organisation, reason: refused.reason() }
+}
+
+fn signed_in(caller: &Caller) -> AuditEvent {
+    AuditEvent::SignedIn {
+        actor: caller.actor.clone(),
+        certificate: caller.certificate,
+        peer: caller.peer.ip(),
+        key_exchange: caller.key_exchange.as_str().into(),
     }
 }
 
@@ -182,6 +231,11 @@ impl Running {
     /// Who is connected.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// What changes the server while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Resolves when the server can't go on: the store has failed, or the gRPC server has. The process must end with an error.
@@ -203,12 +257,13 @@ impl Running {
         self.serving.end().await;
         self.stopping.cancel();
         if !self.has_ended_within(limits::STOP_TIME_MAX).await {
-            let cut = self.connections.cut(|_| true);
+            let cut = self.connections.cut(|_| Some(Ended::Stopping));
             tracing::warn!(connections = cut, "calls under way are cut");
             if !self.has_ended_within(2 * limits::CUT_NOTICE_TIME).await {
                 self.served.abort();
             }
         }
+        self.engine.trail().note(AuditEvent::ServerStopped);
         self.engine.stop().await;
         tracing::info!("stopped");
     }

@@ -126,6 +126,7 @@ macro_rules! clients {
 }
 
 clients! {
+    access: access_service_client::AccessServiceClient,
     consent: consent_service_client::ConsentServiceClient,
     coordination: coordination_service_client::CoordinationServiceClient,
     intake: intake_service_client::IntakeServiceClient,

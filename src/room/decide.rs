@@ -49,6 +49,10 @@ pub fn decide(
     if let Command::RemoveSuspended { organisation } = command {
         return Ok(remove_suspended(state, organisation));
     }
+    if let Command::RecordAccessChange { actor, change, by } = command {
+        let is_news = state.slot(&actor.organisation).is_some() && !state.matters.access_changes.contains(&by);
+        return Ok(if is_news { vec![Event::AccessChanged { actor, change, by }] } else { Vec::new() });
+    }
     let me = state.slot(&caller.organisation).ok_or(Refusal::RoomNotFound)?;
     let organisation = caller.organisation.clone();
     if let Command::WithdrawConsent { scope, recall } = command {
@@ -226,6 +230,7 @@ pub fn decide(
         | Command::AcceptInvitation { .. }
         | Command::DeclineInvitation { .. }
         | Command::RemoveSuspended { .. }
+        | Command::RecordAccessChange { .. }
         | Command::WithdrawConsent { .. } => Err(Refusal::RoomNotFound),
     }
 }
@@ -412,6 +417,14 @@ fn withdraw(
         let (_, posted) = message::own(state, me, caller, message, now)?;
         if posted.fallen.is_some() {
             return Err(Refusal::MessageFallen);
+        }
+    }
+    if let Scope::Named(name) = &scope {
+        let named = &state.participant(me).consent.named;
+        // Who is shown under its name can always be named; other names are as many as a consent may hold.
+        let is_new = state.bind(me, name).is_none() && !named.iter().any(|known| known.name == *name);
+        if is_new && named.len() >= limits::NAMED_MAX {
+            return Err(Refusal::LimitReached { what: "organisations named in one consent", max: limits::NAMED_MAX });
         }
     }
     if recall.is_some_and(|recall| recall.answer_by <= now) {

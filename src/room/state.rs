@@ -24,6 +24,7 @@ mod openings;
 mod posting;
 mod relay;
 mod rule;
+mod taking_back;
 
 /// An organisation that is or was in the room.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -325,6 +326,11 @@ impl RoomState {
     /// Title and terms.
     pub fn title_and_terms(&self) -> (&Arc<str>, &Arc<str>) {
         (&self.title, &self.terms)
+    }
+
+    /// Whether this entry of the directory about an access is recorded here.
+    pub fn has_access_change(&self, by: Seq) -> bool {
+        self.matters.access_changes.contains(&by)
     }
 
     /// When it was opened.
@@ -631,6 +637,11 @@ impl RoomState {
             | Event::IntroductionAnswered { organisation, .. }
             | Event::ConsentAsked { source: organisation, .. } => {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
+                self.note_matter(slot, entry);
+                Trace::Private(slot)
+            }
+            Event::AccessChanged { actor, .. } => {
+                let Some(slot) = known(self, &actor.organisation) else { return Trace::Nobody };
                 self.note_matter(slot, entry);
                 Trace::Private(slot)
             }

@@ -15,9 +15,12 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
+use super::held;
 use super::status::{self, CallError};
+use crate::audit::AuditEvent;
 use crate::engine::Engine;
-use crate::identity::Caller;
+use crate::identity::{Caller, Ended};
+use crate::limits;
 
 /// Who may call a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,6 +121,12 @@ table! {
     GET_ORGANISATION: "/samverkan.v1.OrganisationService/GetOrganisation", Coordinator, Reads;
     LIST_ORGANISATIONS: "/samverkan.v1.OrganisationService/ListOrganisations", Coordinator, Reads;
 
+    REVOKE_CERTIFICATE: "/samverkan.v1.AccessService/RevokeCertificate", Coordinator, Writes;
+    REVOKE_ACTOR: "/samverkan.v1.AccessService/RevokeActor", Coordinator, Writes;
+    REINSTATE_ACTOR: "/samverkan.v1.AccessService/ReinstateActor", Coordinator, Writes;
+    LIST_REVOCATIONS: "/samverkan.v1.AccessService/ListRevocations", Coordinator, Reads;
+    LIST_LIVE_CONNECTIONS: "/samverkan.v1.AccessService/ListLiveConnections", Coordinator, Reads;
+
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;
     HEALTH_WATCH: "/grpc.health.v1.Health/Watch", Admitted, Reads;
     REFLECTION: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Admitted, Reads;
@@ -158,8 +167,16 @@ pub(super) struct Gated<S> {
 
 /// Whether this caller may call this method, as far as the request itself has no say in it.
 fn admit(engine: &Engine, caller: Option<&Arc<Caller>>, path: &str) -> Result<&'static Method, CallError> {
-    let caller = caller.filter(|caller| !caller.is_cancelled()).ok_or(CallError::NotIdentified)?;
-    if !engine.directory().admits(&caller.actor.organisation) {
+    let caller = caller.ok_or(CallError::NotIdentified)?;
+    if caller.is_cancelled() {
+        return Err(CallError::cut(caller));
+    }
+    let directory = engine.directory();
+    // Asked in the handshake, too; here in case the cut of the connection is still under way.
+    if let Some(ended) = Ended::of_revoked(&directory, &caller.actor, &caller.certificate) {
+        return Err(CallError::Ended(ended));
+    }
+    if !directory.admits(&caller.actor.organisation) {
         return Err(CallError::NotAdmitted);
     }
     row(path).ok_or(CallError::NoSuchMethod)
@@ -186,17 +203,22 @@ where
             Ok(method) => method,
             Err(error) => {
                 let effect = row(path).map_or(Effect::Reads, |method| method.effect);
+                let method = row(path).map(|method| method.path);
+                self.engine.trail().note(call_refused(caller.as_deref(), method, error.word()));
                 let certificate = caller.map(|caller| caller.log_name());
                 tracing::info!(certificate, method = path, %error, "call denied");
                 return Box::pin(async move { Ok(error.status(effect).into_http()) });
             }
         };
         let began = Instant::now();
+        let under_way = caller.as_ref().map(|caller| caller.activity().begin());
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
-            let response = match call.await {
-                Ok(response) => status::explain(response?, *method),
-                Err(panic) => CallError::internal(method.path, panicked(&*panic)).status(method.effect).into_http(),
+            let response = match tokio::time::timeout(limits::REQUEST_TIME_MAX, call).await {
+                Ok(Ok(response)) => status::explain(response?, *method),
+                // Most often its sender does not send all of it.
+                Err(_) => CallError::TimedOut { max: limits::REQUEST_TIME_MAX }.status(method.effect).into_http(),
+                Ok(Err(panic)) => CallError::internal(method.path, panicked(&*panic)).status(method.effect).into_http(),
             };
             let (certificate, elapsed) = (caller.map(|caller| caller.log_name()), began.elapsed());
             tracing::debug!(
@@ -206,8 +228,19 @@ where
                 ?elapsed,
                 "call answered"
             );
-            Ok(response)
+            Ok(response.map(|body| held::hold(body, under_way)))
         })
+    }
+}
+
+/// A call that was turned away, as the audit trail notes it. A method that isn't served is the caller's own text and not named.
+pub(super) fn call_refused(caller: Option<&Caller>, method: Option<&'static str>, reason: &'static str) -> AuditEvent {
+    AuditEvent::CallRefused {
+        actor: caller.map(|caller| caller.actor.clone()),
+        certificate: caller.map(|caller| caller.certificate),
+        peer: caller.map(|caller| caller.peer.ip()),
+        method,
+        reason,
     }
 }
 
@@ -270,6 +303,7 @@ mod tests {
     fn the_register_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
             let theirs = method.path.contains("OrganisationService")
+                || method.path.contains("AccessService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()
                     .any(|name| method.path.ends_with(name));

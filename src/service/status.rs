@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::authorisation::{Effect, Method};
 use crate::api::{self, ErrorReason, WriteOutcome};
 use crate::engine::{Failure, Outcome};
+use crate::identity::{Caller, Ended};
 use crate::limits;
 use crate::room::refusal::Refusal;
 
@@ -35,17 +36,24 @@ pub(super) enum CallError {
     Invalid(Vec<Violation>),
     /// The connection has no caller, or it lost its access.
     NotIdentified,
+    /// The caller's access was taken away, or ran out.
+    Ended(Ended),
     /// The caller's organisation isn't registered, or is suspended.
     NotAdmitted,
     /// The caller has as many open streams as it may have.
     TooManyStreams {
         /// The limit.
         max: usize,
+        /// Of what: one certificate, one connection, one organisation.
+        of: &'static str,
     },
     /// There is no such method.
     NoSuchMethod,
     /// It took too long. A write may happen all the same.
-    TimedOut,
+    TimedOut {
+        /// The limit.
+        max: Duration,
+    },
     /// A fault of ours, logged under this id.
     Internal(Uuid),
     /// The engine says no.
@@ -58,6 +66,35 @@ impl CallError {
         let id = Uuid::new_v4();
         tracing::error!(%id, method, %fault, "internal fault");
         Self::Internal(id)
+    }
+
+    /// The caller is being cut: why.
+    pub(super) fn cut(caller: &Caller) -> Self {
+        caller.ended().map_or(Self::NotIdentified, Self::Ended)
+    }
+
+    /// Why a call was turned away, in a word for the audit trail.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::NotIdentified => "not-identified",
+            Self::Ended(Ended::Expired) => "expired",
+            Self::Ended(Ended::CertificateRevoked) => "certificate-revoked",
+            Self::Ended(Ended::ActorRevoked) => "actor-revoked",
+            Self::Ended(Ended::NotTrusted) => "not-trusted",
+            Self::Ended(Ended::Suspended) | Self::NotAdmitted => "not-admitted",
+            Self::TooManyStreams { .. } => "too-many-streams",
+            Self::NoSuchMethod => "no-such-method",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Internal(_) => "internal",
+            Self::Failed(Failure::Refused(_)) => "refused",
+            Self::Failed(Failure::Busy(_)) => "busy",
+            Self::Failed(Failure::StoreFull) => "store-full",
+            Self::Failed(Failure::StoreFailed { .. }) => "store-failed",
+            Self::Failed(Failure::Damaged) => "damaged",
+            Self::Ended(Ended::Stopping) | Self::Failed(Failure::ShuttingDown) => "shutting-down",
+            Self::Failed(Failure::TooFast { .. }) => "too-fast",
+        }
     }
 
     /// One wrong field.
@@ -116,15 +153,38 @@ impl CallError {
                 ErrorReason::CallerNotIdentified,
                 "the connection has no caller: its client certificate names no actor, or is no longer valid",
             ),
+            Self::Ended(Ended::Expired) => plain(
+                Code::Unauthenticated,
+                ErrorReason::CallerNotIdentified,
+                "the client certificate has expired; renew it, or ask the coordinator for a new one",
+            ),
+            Self::Ended(Ended::CertificateRevoked) => plain(
+                Code::Unauthenticated,
+                ErrorReason::CertificateRevoked,
+                "the coordinator has revoked this client certificate; ask the coordinator for a new one",
+            ),
+            Self::Ended(Ended::ActorRevoked) => plain(
+                Code::Unauthenticated,
+                ErrorReason::ActorRevoked,
+                "the coordinator has revoked the access of this person or program; ask the coordinator",
+            ),
+            Self::Ended(Ended::NotTrusted) => plain(
+                Code::Unauthenticated,
+                ErrorReason::CertificateNotTrusted,
+                "the server no longer trusts this client certificate: its authority, what that may speak for, or its \
+                 revocation list has changed; ask those who issued it, or the coordinator",
+            ),
+            Self::Ended(Ended::Suspended) => Self::NotAdmitted.answer(),
+            Self::Ended(Ended::Stopping) => of_failure(&Failure::ShuttingDown),
             Self::NotAdmitted => plain(
                 Code::PermissionDenied,
                 ErrorReason::OrganisationNotAdmitted,
                 "your organisation is not registered here, or is suspended; ask the coordinator",
             ),
-            Self::TooManyStreams { max } => plain(
+            Self::TooManyStreams { max, of } => plain(
                 Code::ResourceExhausted,
                 ErrorReason::TooManyStreams,
-                &format!("at most {max} open streams for one certificate; end one first"),
+                &format!("at most {max} open streams for one {of}; end one first"),
             ),
             // Not in our API, so none of its reasons.
             Self::NoSuchMethod => Answer {
@@ -135,15 +195,12 @@ impl CallError {
                 outcome: nothing,
                 retry: None,
             },
-            Self::TimedOut => Answer {
+            Self::TimedOut { max } => Answer {
                 outcome: WriteOutcome::Unknown,
                 ..plain(
                     Code::Unavailable,
                     ErrorReason::StoreFailed,
-                    &format!(
-                        "no answer within {} s; retry, a write with the same request id",
-                        limits::UNARY_TIME_MAX.as_secs()
-                    ),
+                    &format!("no answer within {} s; retry, a write with the same request id", max.as_secs()),
                 )
             },
             Self::Internal(id) => Answer {
@@ -225,6 +282,9 @@ fn of_failure(failure: &Failure) -> Answer {
             retry: Some(limits::RETRY_DELAY),
             ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text)
         },
+        Failure::TooFast { what: _, retry } => {
+            Answer { retry: Some(*retry), ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text) }
+        }
         Failure::StoreFull => Answer::new(Code::ResourceExhausted, ErrorReason::StoreFull, &text),
         Failure::StoreFailed { outcome } => {
             let outcome = match outcome {
@@ -303,6 +363,9 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::SecondPersonRequired => (Code::PermissionDenied, ErrorReason::SecondPersonRequired),
         Refusal::DisclosureNotFound => (Code::NotFound, ErrorReason::DisclosureNotFound),
         Refusal::IntroductionNotFound => (Code::NotFound, ErrorReason::IntroductionNotFound),
+        Refusal::AlreadyRevoked => (Code::AlreadyExists, ErrorReason::AlreadyRevoked),
+        Refusal::ActorNotRevoked => (Code::FailedPrecondition, ErrorReason::ActorNotRevoked),
+        Refusal::NotForYourself => (Code::PermissionDenied, ErrorReason::NotForYourself),
     };
     Answer::new(code, reason, text)
 }
@@ -384,12 +447,16 @@ mod tests {
             Refusal::SecondPersonRequired,
             Refusal::DisclosureNotFound,
             Refusal::IntroductionNotFound,
+            Refusal::AlreadyRevoked,
+            Refusal::ActorNotRevoked,
+            Refusal::NotForYourself,
         ]
     }
 
     fn errors() -> Vec<CallError> {
         let failures = [
             Failure::Busy("the room's queue is full"),
+            Failure::TooFast { what: "writes", retry: Duration::from_secs(1) },
             Failure::StoreFull,
             Failure::StoreFailed { outcome: Outcome::Unknown },
             Failure::Damaged,
@@ -399,8 +466,12 @@ mod tests {
         errors.extend(failures.map(CallError::from));
         errors.extend([
             CallError::NotIdentified,
+            CallError::Ended(Ended::Expired),
+            CallError::Ended(Ended::CertificateRevoked),
+            CallError::Ended(Ended::ActorRevoked),
+            CallError::Ended(Ended::NotTrusted),
             CallError::NotAdmitted,
-            CallError::TooManyStreams { max: 64 },
+            CallError::TooManyStreams { max: 64, of: "certificate" },
             CallError::Internal(Uuid::nil()),
         ]);
         errors
@@ -480,6 +551,11 @@ mod tests {
         let status = CallError::from(Failure::Busy("the room's queue is full")).status(Effect::Writes);
         let details = status.get_error_details();
         assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), Some(limits::RETRY_DELAY));
+        let retry = Duration::from_millis(1234);
+        let status = CallError::from(Failure::TooFast { what: "writes", retry }).status(Effect::Writes);
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), Some(retry));
+        assert!(status.message().contains("1234 ms"), "{}", status.message());
     }
 
     #[test]

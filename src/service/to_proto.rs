@@ -4,10 +4,12 @@
 //! else of a room, so that what was not disclosed can't be shown (R5). Wherever an organisation is shown by its id, its display name
 //! stands beside it. Leans on: `room::disclose`, `room::directory`, `engine`.
 
+mod access;
 mod happened;
 mod records;
 mod words;
 
+pub(super) use self::access::{live_connection, revocation};
 use self::happened::content;
 pub(super) use self::records::{connection, receipts, seen_as};
 use self::words::{

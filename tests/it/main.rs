@@ -17,6 +17,7 @@ mod refused_stores;
 mod scenarios;
 mod tidy;
 mod transcript;
+mod trust;
 mod wire;
 mod wire_scenarios;
 mod world;
