@@ -28,7 +28,7 @@ use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, Pa
 use crate::room::mailbox::{Mailboxes, Notice};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
-use crate::store::committer::{Clock, Committer};
+use crate::store::committer::{Clock, Committer, Pace};
 use crate::store::{Store, codec};
 
 mod directory;
@@ -194,13 +194,37 @@ impl Engine {
     pub async fn start(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self, LoadError> {
         let (read, coordinator) = (store.clone(), settings.coordinator.clone());
         let loaded = tokio::task::spawn_blocking(move || read_all(&*read, coordinator)).await;
-        let (log, listings) = loaded.map_err(|_| failed("reading it panicked"))??;
+        let loaded = loaded.map_err(|_| failed("reading it panicked"))??;
         let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
+        Ok(Self::run(store, clock, settings, loaded, committer, None).await)
+    }
+
+    /// The same on the runtime's own tasks alone, where what is done on other threads takes the time that `pace` says: on a runtime of
+    /// one thread with paused time, the same calls have the same outcome in the same order, every time.
+    pub async fn start_paced(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        settings: Settings,
+        pace: Pace,
+    ) -> Result<Self, LoadError> {
+        let loaded = read_all(&*store, settings.coordinator.clone())?;
+        let committer = Committer::start_paced(store.clone(), clock.clone(), pace.clone());
+        Ok(Self::run(store, clock, settings, loaded, committer, Some(pace)).await)
+    }
+
+    async fn run(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        settings: Settings,
+        (log, listings): (DirectoryLog, Listings),
+        committer: Committer,
+        pace: Option<Pace>,
+    ) -> Self {
         let page_token_key = store.secret();
-        let shared = Arc::new(Shared::new(store, committer, clock, log.directory().clone(), listings));
+        let shared = Arc::new(Shared::new(store, committer, clock, pace, log.directory().clone(), listings));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
-        Ok(engine)
+        engine
     }
 
     /// Which organisations there are, and which rooms.

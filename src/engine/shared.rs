@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -17,13 +18,15 @@ use crate::room::disclose::Listing;
 use crate::room::ids::{InvitationId, OrganisationId, RoomId, Timestamp};
 use crate::room::state::RoomState;
 use crate::store::Store;
-use crate::store::committer::{Clock, Committer};
+use crate::store::committer::{Clock, Committer, Pace, Wait};
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) committer: Committer,
     clock: Clock,
     clock_floor: Timestamp,
+    /// Set where nothing may run on another thread.
+    pace: Option<Pace>,
     directory: RwLock<Arc<Directory>>,
     rooms: Mutex<HashMap<RoomId, Handle>>,
     pub(super) listings: Mutex<Listings>,
@@ -100,6 +103,7 @@ impl Shared {
         store: Arc<dyn Store>,
         committer: Committer,
         clock: Clock,
+        pace: Option<Pace>,
         directory: Directory,
         listings: Listings,
     ) -> Self {
@@ -108,6 +112,7 @@ impl Shared {
             store,
             committer,
             clock,
+            pace,
             directory: RwLock::new(Arc::new(directory)),
             rooms: Mutex::default(),
             listings: Mutex::new(listings),
@@ -121,6 +126,20 @@ impl Shared {
 
     pub(super) fn now(&self) -> Timestamp {
         (self.clock)().max(self.clock_floor)
+    }
+
+    /// Does what blocks on another thread, or at its pace where there is none.
+    pub(super) fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        match &self.pace {
+            None => tokio::task::spawn_blocking(work),
+            Some(pace) => {
+                let time = pace(Wait::Other);
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    work()
+                })
+            }
+        }
     }
 
     pub(super) fn directory(&self) -> Arc<Directory> {
