@@ -15,6 +15,7 @@ mod non_interference;
 mod pure;
 mod refused_stores;
 mod scenarios;
+mod simulation;
 mod tidy;
 mod transcript;
 mod trust;
