@@ -6,6 +6,7 @@
 
 mod answers;
 mod ask;
+mod audit;
 mod bench;
 mod certs;
 pub mod config;
@@ -135,6 +136,9 @@ enum Command {
     /// Disclose what a law requires: two persons of the coordinator
     #[command(subcommand)]
     Legal(legal::LegalCommand),
+    /// The audit trail: who did what to the server (the coordinator)
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Look at a store while the server is down, and verify every digest of it
     Inspect(inspect::Inspect),
     /// Measure how fast it is here, next to what this machine can do
@@ -188,6 +192,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Relay(command) => block_on(relay::run(command, &session)),
         Command::Introduction(command) => block_on(introduction::run(command, &session)),
         Command::Police(command) => block_on(police::run(command, &session)),
+        Command::Audit(command) => block_on(audit::run(command, &session)),
         Command::Legal(command) => block_on(legal::run(command, &session)),
     }
 }
@@ -292,6 +297,8 @@ mod tests {
             "police forward 12 14 --to police --reason why",
             "legal propose 12 14 --to police --statute law --suppress-until 30d",
             "legal confirm 31",
+            "audit list --since 1d --until 2026-12-01T00:00:00Z --kind signed_in --kind seen_as --organisation region-a",
+            "audit tail --after 4711 --output json",
             "inspect chain --store .dev/store",
             "inspect entries --store .dev/store --room 1234",
             "bench --self-contained --quick",

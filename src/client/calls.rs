@@ -51,6 +51,9 @@ calls! {
     read /// A page of the register.
     organisations.list_organisations(ListOrganisationsRequest) -> ListOrganisationsResponse;
 
+    read /// A page of the audit trail.
+    audit.list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
+
     write /// Opens an incident's room with a report and a consent.
     intake.report_incident(ReportIncidentRequest) -> ReportIncidentResponse;
     write /// Replaces the answers of a report.

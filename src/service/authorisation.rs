@@ -119,6 +119,9 @@ table! {
     GET_ORGANISATION: "/samverkan.v1.OrganisationService/GetOrganisation", Coordinator, Reads;
     LIST_ORGANISATIONS: "/samverkan.v1.OrganisationService/ListOrganisations", Coordinator, Reads;
 
+    LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
+    TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
+
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;
     HEALTH_WATCH: "/grpc.health.v1.Health/Watch", Admitted, Reads;
     REFLECTION: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Admitted, Reads;
@@ -281,9 +284,10 @@ mod tests {
     }
 
     #[test]
-    fn the_register_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
+    fn the_register_the_audit_trail_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
             let theirs = method.path.contains("OrganisationService")
+                || method.path.contains("AuditService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()
                     .any(|name| method.path.ends_with(name));

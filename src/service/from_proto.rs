@@ -4,6 +4,7 @@
 //! duplicates, page sizes, which fields exclude each other. Leans on: `room` for its words, `limits`. Tested in `from_proto/tests.rs`.
 
 mod ask;
+mod audit;
 mod consent;
 mod coordination;
 mod draft;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub(super) use self::ask::{
     Asking, answer_ask, answer_recall, ask_for_consent, release_messages, revoke_release, suggest_ask,
 };
+pub(super) use self::audit::{list_audit_records, tail_audit_records};
 pub(super) use self::coordination::{
     Disclosing, answer_introduction, confirm_legal_disclosure, forward_messages, list_connections,
     propose_introduction, propose_legal_disclosure, record_connection, see_as,

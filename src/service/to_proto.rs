@@ -4,10 +4,12 @@
 //! else of a room, so that what was not disclosed can't be shown (R5). Wherever an organisation is shown by its id, its display name
 //! stands beside it. Leans on: `room::disclose`, `room::directory`, `engine`.
 
+mod audit;
 mod happened;
 mod records;
 mod words;
 
+pub(super) use self::audit::audit_record;
 use self::happened::content;
 pub(super) use self::records::{connection, receipts, seen_as};
 use self::words::{
