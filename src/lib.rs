@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | [`limits`] | how much of anything? | nothing |
 //! | [`room`] | who may do what, who may see what? Pure: values in, values out | `limits` |
+//! | `rate` | how fast may something happen? | nothing |
 //! | [`store`] | what is durable? A port; adapters for memory and sled; the encoding at rest | `room` |
 //! | [`audit`] | who did what to this server? The trail: an append-only log of acts, sign-ins and refusals | `room::ids`, `store` |
 //! | [`engine`] | in what order does it happen? One task per open room, one committing thread | `room`, `store` |
@@ -103,6 +104,7 @@ mod danger;
 pub mod engine;
 pub mod identity;
 pub mod limits;
+mod rate;
 pub mod room;
 pub mod server;
 pub mod service;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
-use crate::engine::{Engine, Ids, LoadError, Settings};
+use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::trust::Everybody;
 use crate::identity::{
@@ -71,6 +71,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// How many open streams.
     pub streams: StreamLimits,
+    /// How fast an organisation may write in one room.
+    pub rates: Rates,
 }
 
 /// Why the server did not start.
@@ -150,6 +152,7 @@ impl Server {
             title: REPORTED_TITLE.into(),
             terms: config.terms.clone(),
             ids,
+            rates: config.rates,
         };
         let has_rolled_back = store.has_rolled_back();
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
@@ -183,8 +186,7 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        let reloader =
-            Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.trail().clone());
+        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
         Ok(Running { address, engine, connections, reloader, serving, stopping, served })
     }
 }

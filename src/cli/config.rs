@@ -14,7 +14,8 @@
 //! directory = "/var/lib/samverkan"
 //! ```
 //!
-//! Paths are relative to the file. Everything else has a default. Tested below.
+//! Paths are relative to the file. Everything else has a default; those of `[limits]` stand in [`crate::limits`] with their reasons.
+//! Tested below.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -68,6 +69,28 @@ pub struct Limits {
     pub streams_per_certificate: Option<usize>,
     /// Open streams of one certificate of the coordinator.
     pub coordinator_streams_per_certificate: Option<usize>,
+    /// Handshakes under way from one address.
+    pub handshakes_per_address: Option<usize>,
+    /// Handshakes that may begin in a second from one address.
+    pub handshakes_per_address_per_second: Option<usize>,
+    /// Connections from one address.
+    pub connections_per_address: Option<usize>,
+    /// Connections of one certificate.
+    pub connections_per_certificate: Option<usize>,
+    /// Seconds that a connection may have no request under way.
+    pub idle_seconds: Option<usize>,
+    /// Open streams of one connection.
+    pub streams_per_connection: Option<usize>,
+    /// Open streams of one organisation.
+    pub streams_per_organisation: Option<usize>,
+    /// Open streams of the coordinator.
+    pub coordinator_streams: Option<usize>,
+    /// Writes of one organisation in one room in a second.
+    pub writes_per_second: Option<usize>,
+    /// KiB of these writes in a second.
+    pub written_kib_per_second: Option<usize>,
+    /// Changes of consent that take nothing back, of one organisation in one room in a second.
+    pub consents_per_second: Option<usize>,
 }
 
 /// How the log is written.
@@ -84,7 +107,7 @@ pub const LOG_FILTER: &str = "info";
 /// MiB of the store's disk that stay free when nothing else is said.
 pub const RESERVE_MIB: u64 = 64;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 29] = [
     "server.listen",
     "identity.trust_domain",
     "identity.coordinator",
@@ -101,6 +124,17 @@ const KEYS: [&str; 18] = [
     "limits.coordinator_connections",
     "limits.streams_per_certificate",
     "limits.coordinator_streams_per_certificate",
+    "limits.handshakes_per_address",
+    "limits.handshakes_per_address_per_second",
+    "limits.connections_per_address",
+    "limits.connections_per_certificate",
+    "limits.idle_seconds",
+    "limits.streams_per_connection",
+    "limits.streams_per_organisation",
+    "limits.coordinator_streams",
+    "limits.writes_per_second",
+    "limits.written_kib_per_second",
+    "limits.consents_per_second",
     "log.format",
     "log.filter",
 ];
@@ -173,6 +207,17 @@ impl<'a> Reader<'a> {
             coordinator_connections: self.limit("limits.coordinator_connections"),
             streams_per_certificate: self.limit("limits.streams_per_certificate"),
             coordinator_streams_per_certificate: self.limit("limits.coordinator_streams_per_certificate"),
+            handshakes_per_address: self.limit("limits.handshakes_per_address"),
+            handshakes_per_address_per_second: self.limit("limits.handshakes_per_address_per_second"),
+            connections_per_address: self.limit("limits.connections_per_address"),
+            connections_per_certificate: self.limit("limits.connections_per_certificate"),
+            idle_seconds: self.limit("limits.idle_seconds"),
+            streams_per_connection: self.limit("limits.streams_per_connection"),
+            streams_per_organisation: self.limit("limits.streams_per_organisation"),
+            coordinator_streams: self.limit("limits.coordinator_streams"),
+            writes_per_second: self.limit("limits.writes_per_second"),
+            written_kib_per_second: self.limit("limits.written_kib_per_second"),
+            consents_per_second: self.limit("limits.consents_per_second"),
         };
         let log_format = self.optional("log.format", |text| match text {
             "text" => Ok(LogFormat::Text),

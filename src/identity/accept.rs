@@ -4,16 +4,15 @@
 //! actor, and a slot among the [`Connections`]; then it is handed on as [`Accepted`]. Everything else is refused: logged
 //! once with its reason, told to [`Acceptor::on_refused`], and told to the client where TLS or HTTP/2 has a way to.
 //!
-//! A flood of sockets that never finish their handshake displaces itself: when too many are under way the oldest gives way,
-//! so an honest client, which needs a few milliseconds, gets through. Running out of file descriptors makes the loop pause,
+//! A flood of sockets that never finish their handshake displaces itself ([`super::handshakes`]), and its refusals are logged up to a
+//! rate, then counted. Running out of file descriptors makes the loop pause,
 //! not spin. Upholds R10 and the limits of `limits.rs`. Tested in `tests/it/identity.rs`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -25,12 +24,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activity;
 use super::connections::{Caller, Chain, ConnectionId, Connections, Slot};
 use super::guarded::GuardedIo;
+use super::handshakes::{Handshakes, Pending};
 use super::name::Identity;
 use super::refused::Refused;
 use super::tls::ServerTls;
 use crate::limits;
+use crate::rate::{Bucket, Rate};
 use crate::room::ids::OrganisationId;
 
 /// Pause after the machine could not give us a socket; long enough not to burn a core, short enough not to be noticed.
@@ -49,11 +51,21 @@ pub struct ConnectionLimits {
     pub handshake_time: Duration,
     /// From the finished handshake to the beginning of HTTP/2.
     pub preface_time: Duration,
+    /// How long a connection may have no request under way before it is closed.
+    pub idle_time: Duration,
     /// Handshakes under way at once; one more and the oldest gives way.
     pub handshakes: usize,
+    /// Of these, handshakes from one address; one more and the oldest of them gives way.
+    pub handshakes_per_address: usize,
+    /// How many handshakes may begin from one address.
+    pub handshake_rate_per_address: Rate,
     /// Connections past their handshake.
     pub connections: usize,
-    /// Of these, connections of one organisation.
+    /// Of these, connections from one address.
+    pub connections_per_address: usize,
+    /// Connections of one certificate.
+    pub connections_per_certificate: usize,
+    /// Connections of one organisation.
     pub connections_per_organisation: usize,
     /// Organisations with another limit than that, such as the coordinator.
     pub exceptions: HashMap<OrganisationId, usize>,
@@ -64,8 +76,16 @@ impl Default for ConnectionLimits {
         Self {
             handshake_time: limits::HANDSHAKE_TIME_MAX,
             preface_time: limits::PREFACE_TIME_MAX,
+            idle_time: limits::IDLE_TIME_MAX,
             handshakes: limits::HANDSHAKES_PENDING_MAX,
+            handshakes_per_address: limits::HANDSHAKES_PER_ADDRESS_MAX,
+            handshake_rate_per_address: Rate::new(
+                limits::HANDSHAKES_PER_ADDRESS_PER_SECOND,
+                limits::HANDSHAKE_BURST_SECONDS,
+            ),
             connections: limits::CONNECTIONS_MAX,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS_MAX,
+            connections_per_certificate: limits::CONNECTIONS_PER_CERTIFICATE_MAX,
             connections_per_organisation: limits::CONNECTIONS_PER_ORGANISATION_MAX,
             exceptions: HashMap::new(),
         }
@@ -92,14 +112,33 @@ pub struct Accepted {
 pub(super) struct Reporter {
     on_refused: Arc<OnRefused>,
     on_admitted: Arc<OnAdmitted>,
+    log: Arc<Mutex<Log>>,
 }
 
 type OnRefused = dyn Fn(SocketAddr, &Refused) + Send + Sync;
 type OnAdmitted = dyn Fn(&Caller) + Send + Sync;
 
+/// How many lines may still be logged, and how many were not.
+struct Log {
+    left: Bucket,
+    unlogged: u64,
+}
+
+const LOG_RATE: Rate = Rate::new(limits::REFUSALS_LOGGED_PER_SECOND, 5);
+
 impl Reporter {
+    fn new() -> Self {
+        let log = Log { left: Bucket::full(LOG_RATE), unlogged: 0 };
+        Self { on_refused: Arc::new(|_, _| ()), on_admitted: Arc::new(|_| ()), log: Arc::new(Mutex::new(log)) }
+    }
+
     pub(super) fn refused(&self, peer: SocketAddr, refused: &Refused) {
-        tracing::warn!(%peer, reason = refused.reason(), detail = %refused, "connection refused");
+        if let Some(unlogged) = self.may_log() {
+            if unlogged > 0 {
+                tracing::warn!(unlogged, "connections refused so fast that they were only counted");
+            }
+            tracing::warn!(%peer, reason = refused.reason(), detail = %refused, "connection refused");
+        }
         (self.on_refused)(peer, refused);
     }
 
@@ -107,6 +146,16 @@ impl Reporter {
         let Caller { peer, key_exchange, .. } = caller;
         tracing::debug!(%peer, certificate = %caller.log_name(), key_exchange, "connected");
         (self.on_admitted)(caller);
+    }
+
+    /// Whether one more is logged, and how many were not since the last one was.
+    fn may_log(&self) -> Option<u64> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.left.take(LOG_RATE, 1).is_ok() {
+            return Some(std::mem::take(&mut log.unlogged));
+        }
+        log.unlogged += 1;
+        None
     }
 }
 
@@ -121,8 +170,7 @@ pub struct Acceptor {
 impl Acceptor {
     /// Will accept from this socket. Each handshake takes the newest settings.
     pub fn new(listener: TcpListener, tls: watch::Receiver<Arc<ServerTls>>, limits: ConnectionLimits) -> Self {
-        let reporter = Reporter { on_refused: Arc::new(|_, _| ()), on_admitted: Arc::new(|_| ()) };
-        Self { listener, tls, connections: Connections::new(limits), reporter }
+        Self { listener, tls, connections: Connections::new(limits), reporter: Reporter::new() }
     }
 
     /// Also tells `hook` of each refusal, and from which address: to record and to count them. It is called on the accept path and must
@@ -151,10 +199,9 @@ impl Acceptor {
         let (accepted, receiver) = mpsc::channel(ACCEPTED_WAITING_MAX);
         let admission = Admission {
             tls: self.tls,
+            handshakes: Handshakes::new(),
             connections: self.connections,
             reporter: self.reporter,
-            pending: Arc::default(),
-            next: AtomicU64::new(1),
             accepted,
             stop,
         };
@@ -220,28 +267,9 @@ struct Admission {
     tls: watch::Receiver<Arc<ServerTls>>,
     connections: Connections,
     reporter: Reporter,
-    /// Handshakes under way, oldest first, and how to make each give way.
-    pending: Arc<Mutex<BTreeMap<u64, CancellationToken>>>,
-    next: AtomicU64,
+    handshakes: Handshakes,
     accepted: mpsc::Sender<Accepted>,
     stop: CancellationToken,
-}
-
-/// A handshake's place among those under way; given back when dropped.
-struct Pending {
-    all: Arc<Mutex<BTreeMap<u64, CancellationToken>>>,
-    number: u64,
-    displaced: CancellationToken,
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        lock(&self.all).remove(&self.number);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a handshake did not lead to a caller, and over what the client can be told.
@@ -268,23 +296,11 @@ impl Admission {
         if let Err(error) = configure(&tcp) {
             tracing::debug!(%peer, %error, "socket options not set");
         }
-        let pending = self.begin();
-        tokio::spawn(self.clone().admit(tcp, peer, pending));
-    }
-
-    fn begin(&self) -> Pending {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let displaced = CancellationToken::new();
-        let oldest = {
-            let mut all = lock(&self.pending);
-            let oldest = if all.len() >= self.connections.limits().handshakes { all.pop_first() } else { None };
-            all.insert(number, displaced.clone());
-            oldest
+        let pending = match self.handshakes.begin(&self.connections.limits(), peer) {
+            Ok(pending) => pending,
+            Err(refused) => return self.reporter.refused(peer, &refused),
         };
-        if let Some((_, oldest)) = oldest {
-            oldest.cancel();
-        }
-        Pending { all: self.pending.clone(), number, displaced }
+        tokio::spawn(self.clone().admit(tcp, peer, pending));
     }
 
     async fn admit(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, pending: Pending) {
@@ -343,8 +359,9 @@ impl Admission {
             caller.cut(ended);
             return Err(Failed { refused, goodbye: Goodbye::GoAway(tls) });
         }
-        let preface_until = Instant::now() + self.connections.limits().preface_time;
-        let io = GuardedIo::new(*tls, slot, preface_until, self.reporter.clone());
+        let limits = self.connections.limits();
+        let preface_until = Instant::now() + limits.preface_time;
+        let io = GuardedIo::new(*tls, slot, preface_until, limits.idle_time, self.reporter.clone());
         Ok(Accepted { io, caller })
     }
 
@@ -380,6 +397,7 @@ impl Admission {
             chain: Chain::of(chain),
             ended: OnceLock::new(),
             cancel: CancellationToken::new(),
+            activity: Activity::new(),
         })
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
 use super::accept::ConnectionLimits;
+use super::activity::Activity;
+use super::handshakes::Address;
 use super::refused::Refused;
 use crate::limits;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
@@ -45,6 +48,7 @@ pub struct Caller {
     pub(super) ended: OnceLock<Ended>,
     // Private: a Caller that others could make would be no proof of a handshake.
     pub(super) cancel: CancellationToken,
+    pub(super) activity: Activity,
 }
 
 impl Caller {
@@ -52,6 +56,11 @@ impl Caller {
     /// who takes part in an incident. `samverkan certs show` prints the whole for a certificate.
     pub fn log_name(&self) -> String {
         self.certificate[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What is under way on its connection.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// Cuts this caller's connection: [`Self::cancelled`] resolves now, the socket fails [`limits::CUT_NOTICE_TIME`] later.
@@ -123,6 +132,8 @@ struct Registry {
 struct Live {
     callers: HashMap<ConnectionId, Arc<Caller>>,
     by_organisation: HashMap<OrganisationId, usize>,
+    by_certificate: HashMap<[u8; 32], usize>,
+    by_address: HashMap<Address, usize>,
 }
 
 impl Connections {
@@ -178,11 +189,19 @@ impl Connections {
             if live.callers.len() >= limits.connections {
                 return Err(Refused::TooManyConnections);
             }
-            let of_organisation = live.by_organisation.entry(organisation.clone()).or_default();
-            if *of_organisation >= limits.of_organisation(organisation) {
+            let address = Address::of(caller.peer);
+            if count(&live.by_address, &address) >= limits.connections_per_address {
+                return Err(Refused::TooManyOfAddress);
+            }
+            if count(&live.by_certificate, &caller.certificate) >= limits.connections_per_certificate {
+                return Err(Refused::TooManyOfCertificate);
+            }
+            if count(&live.by_organisation, organisation) >= limits.of_organisation(organisation) {
                 return Err(Refused::TooManyOfOrganisation { organisation: organisation.clone() });
             }
-            *of_organisation += 1;
+            *live.by_address.entry(address).or_default() += 1;
+            *live.by_certificate.entry(caller.certificate).or_default() += 1;
+            *live.by_organisation.entry(organisation.clone()).or_default() += 1;
             live.callers.insert(caller.connection, caller.clone());
         }
         let cut = CancellationToken::new();
@@ -214,12 +233,21 @@ impl Drop for Slot {
         self.cut.cancel();
         let mut live = self.connections.live();
         live.callers.remove(&self.caller.connection);
-        let organisation = &self.caller.actor.organisation;
-        if let Some(count) = live.by_organisation.get_mut(organisation) {
-            *count -= 1;
-            if *count == 0 {
-                live.by_organisation.remove(organisation);
-            }
+        give_back(&mut live.by_organisation, &self.caller.actor.organisation);
+        give_back(&mut live.by_certificate, &self.caller.certificate);
+        give_back(&mut live.by_address, &Address::of(self.caller.peer));
+    }
+}
+
+fn count<K: Eq + Hash>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or_default()
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

@@ -90,12 +90,21 @@ pub enum Refused {
     /// A good handshake, and then nothing.
     #[error("the client did not begin HTTP/2 in time")]
     Silent,
-    /// So many handshakes are under way that this one, the oldest, gave way.
+    /// So many handshakes are under way, from its address or in all, that this one, the oldest, gave way.
     #[error("too many handshakes at once; the oldest gave way")]
     TooManyHandshakes,
+    /// More handshakes were begun from its address than may be.
+    #[error("more handshakes from one address than limits.handshakes_per_address_per_second")]
+    TooFastFromAddress,
     /// The server is full.
     #[error("too many connections")]
     TooManyConnections,
+    /// Its address has as many connections as it may.
+    #[error("more connections from one address than limits.connections_per_address")]
+    TooManyOfAddress,
+    /// Its certificate has as many connections as it may.
+    #[error("more connections of one certificate than limits.connections_per_certificate")]
+    TooManyOfCertificate,
     /// This organisation has as many connections as it may.
     #[error("too many connections of one organisation")]
     TooManyOfOrganisation {
@@ -134,6 +143,9 @@ impl Refused {
             Self::TimedOut => "timed-out",
             Self::Silent => "silent",
             Self::TooManyHandshakes => "too-many-handshakes",
+            Self::TooFastFromAddress => "too-fast-from-address",
+            Self::TooManyOfAddress => "too-many-of-address",
+            Self::TooManyOfCertificate => "too-many-of-certificate",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManyOfOrganisation { .. } => "too-many-of-organisation",
             Self::OutOfDescriptors => "out-of-descriptors",

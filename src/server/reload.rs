@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::{Config, system_clock};
-use crate::audit::{AuditEvent, Trail};
+use crate::audit::AuditEvent;
+use crate::engine::Engine;
 use crate::identity::{Access, Connections, ServerTls, TlsFileError, TrustDomain};
 use crate::room::ids::Timestamp;
 use crate::service::Edge;
@@ -28,7 +29,7 @@ struct Inner {
     tls: watch::Sender<Arc<ServerTls>>,
     connections: Connections,
     edge: Edge,
-    trail: Trail,
+    engine: Engine,
 }
 
 /// What a reload takes up, as the audit trail names it.
@@ -71,9 +72,9 @@ impl Reloader {
         tls: watch::Sender<Arc<ServerTls>>,
         connections: Connections,
         edge: Edge,
-        trail: Trail,
+        engine: Engine,
     ) -> Self {
-        Self(Arc::new(Inner { config: Mutex::new(config), trust_domain, access, tls, connections, edge, trail }))
+        Self(Arc::new(Inner { config: Mutex::new(config), trust_domain, access, tls, connections, edge, engine }))
     }
 
     /// Puts this configuration in force, as far as that can be done without a new start; files are read anew. An error: nothing was
@@ -83,7 +84,7 @@ impl Reloader {
         let reloaded = tokio::task::spawn_blocking(move || inner.reload(config));
         let reloaded = reloaded.await.unwrap_or(Err(ReloadError::Unfinished));
         match &reloaded {
-            Ok(_) => self.0.trail.note(AuditEvent::ConfigurationReloaded { what: WHAT.into() }),
+            Ok(_) => self.0.engine.trail().note(AuditEvent::ConfigurationReloaded { what: WHAT.into() }),
             Err(error) => self.refused(&error.to_string()),
         }
         reloaded
@@ -91,7 +92,7 @@ impl Reloader {
 
     /// Notes that a reload was refused: `problem` says why.
     pub fn refused(&self, problem: &str) {
-        self.0.trail.note(AuditEvent::ReloadRefused { what: WHAT.into(), reason: problem.into() });
+        self.0.engine.trail().note(AuditEvent::ReloadRefused { what: WHAT.into(), reason: problem.into() });
     }
 }
 
@@ -105,6 +106,7 @@ impl Inner {
         let stays = stays(&in_force, &config);
         self.connections.set_limits(config.connections.clone());
         self.edge.set_stream_limits(config.streams);
+        self.engine.set_rates(config.rates);
         self.tls.send_replace(tls.clone());
         let now = system_clock();
         let cut = self.connections.cut(|caller| {
@@ -116,6 +118,7 @@ impl Inner {
         in_force.tls = config.tls;
         in_force.connections = config.connections;
         in_force.streams = config.streams;
+        in_force.rates = config.rates;
         Ok(Reloaded { cut, stays, authorities, with_list, lists_until: trusted.lists_until() })
     }
 }

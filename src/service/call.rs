@@ -37,7 +37,8 @@ impl Edge {
             let (call, request) = self.call(method, request)?;
             let caller = call.caller.clone();
             let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
-            handled.unwrap_or(Err(CallError::TimedOut)).inspect_err(|error| self.note_denied(&caller, method, error))
+            let handled = handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }));
+            handled.inspect_err(|error| self.note_denied(&caller, method, error))
         };
         answer.await.map(Response::new).map_err(|error| error.status(method.effect))
     }

@@ -14,6 +14,7 @@ mod call;
 mod consent;
 mod coordination;
 mod from_proto;
+mod held;
 mod intake;
 mod message;
 mod organisation;

@@ -41,11 +41,16 @@ pub(super) enum CallError {
     TooManyStreams {
         /// The limit.
         max: usize,
+        /// Of what: one certificate, one connection, one organisation.
+        of: &'static str,
     },
     /// There is no such method.
     NoSuchMethod,
     /// It took too long. A write may happen all the same.
-    TimedOut,
+    TimedOut {
+        /// The limit.
+        max: Duration,
+    },
     /// A fault of ours, logged under this id.
     Internal(Uuid),
     /// The engine says no.
@@ -68,7 +73,7 @@ impl CallError {
             Self::NotAdmitted => "not-admitted",
             Self::TooManyStreams { .. } => "too-many-streams",
             Self::NoSuchMethod => "no-such-method",
-            Self::TimedOut => "timed-out",
+            Self::TimedOut { .. } => "timed-out",
             Self::Internal(_) => "internal",
             Self::Failed(Failure::Refused(_)) => "refused",
             Self::Failed(Failure::Busy(_)) => "busy",
@@ -76,6 +81,7 @@ impl CallError {
             Self::Failed(Failure::StoreFailed { .. }) => "store-failed",
             Self::Failed(Failure::Damaged) => "damaged",
             Self::Failed(Failure::ShuttingDown) => "shutting-down",
+            Self::Failed(Failure::TooFast { .. }) => "too-fast",
         }
     }
 
@@ -140,10 +146,10 @@ impl CallError {
                 ErrorReason::OrganisationNotAdmitted,
                 "your organisation is not registered here, or is suspended; ask the coordinator",
             ),
-            Self::TooManyStreams { max } => plain(
+            Self::TooManyStreams { max, of } => plain(
                 Code::ResourceExhausted,
                 ErrorReason::TooManyStreams,
-                &format!("at most {max} open streams for one certificate; end one first"),
+                &format!("at most {max} open streams for one {of}; end one first"),
             ),
             // Not in our API, so none of its reasons.
             Self::NoSuchMethod => Answer {
@@ -154,15 +160,12 @@ impl CallError {
                 outcome: nothing,
                 retry: None,
             },
-            Self::TimedOut => Answer {
+            Self::TimedOut { max } => Answer {
                 outcome: WriteOutcome::Unknown,
                 ..plain(
                     Code::Unavailable,
                     ErrorReason::StoreFailed,
-                    &format!(
-                        "no answer within {} s; retry, a write with the same request id",
-                        limits::UNARY_TIME_MAX.as_secs()
-                    ),
+                    &format!("no answer within {} s; retry, a write with the same request id", max.as_secs()),
                 )
             },
             Self::Internal(id) => Answer {
@@ -244,6 +247,9 @@ fn of_failure(failure: &Failure) -> Answer {
             retry: Some(limits::RETRY_DELAY),
             ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text)
         },
+        Failure::TooFast { what: _, retry } => {
+            Answer { retry: Some(*retry), ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text) }
+        }
         Failure::StoreFull => Answer::new(Code::ResourceExhausted, ErrorReason::StoreFull, &text),
         Failure::StoreFailed { outcome } => {
             let outcome = match outcome {
@@ -409,6 +415,7 @@ mod tests {
     fn errors() -> Vec<CallError> {
         let failures = [
             Failure::Busy("the room's queue is full"),
+            Failure::TooFast { what: "writes", retry: Duration::from_secs(1) },
             Failure::StoreFull,
             Failure::StoreFailed { outcome: Outcome::Unknown },
             Failure::Damaged,
@@ -419,7 +426,7 @@ mod tests {
         errors.extend([
             CallError::NotIdentified,
             CallError::NotAdmitted,
-            CallError::TooManyStreams { max: 64 },
+            CallError::TooManyStreams { max: 64, of: "certificate" },
             CallError::Internal(Uuid::nil()),
         ]);
         errors
@@ -499,6 +506,11 @@ mod tests {
         let status = CallError::from(Failure::Busy("the room's queue is full")).status(Effect::Writes);
         let details = status.get_error_details();
         assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), Some(limits::RETRY_DELAY));
+        let retry = Duration::from_millis(1234);
+        let status = CallError::from(Failure::TooFast { what: "writes", retry }).status(Effect::Writes);
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), Some(retry));
+        assert!(status.message().contains("1234 ms"), "{}", status.message());
     }
 
     #[test]

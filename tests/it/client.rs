@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use samverkan::client::{Client, ClientError, Context, Posted, Update, pb};
+use samverkan::engine::Rates;
 use samverkan::identity::{Authority, ConnectionLimits, Existing, Issued};
 use samverkan::room::ids::{Actor, Timestamp};
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
@@ -86,6 +87,7 @@ impl World {
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams: StreamLimits::default(),
+            rates: Rates::default(),
         };
         let server = Server::start(config).await.expect("started");
         let wire = Wire::to(server.address()).await;

@@ -10,6 +10,7 @@ use samverkan::api::{
     self, message_service_client::MessageServiceClient, organisation_service_client::OrganisationServiceClient,
     room_service_client::RoomServiceClient,
 };
+use samverkan::engine::Rates;
 use samverkan::identity::Ended;
 use samverkan::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use samverkan::identity::{Authority, ConnectionLimits, Existing, KeyedCertificate, tls};
@@ -69,6 +70,7 @@ impl World {
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams,
+            rates: Rates::default(),
         };
         let server = Server::start(config).await.expect("starts");
         Self { directory, authority, server }

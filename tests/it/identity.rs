@@ -1,5 +1,6 @@
 //! Who is let in, and what those who are not are told: over real sockets, with certificates made at run time.
 
+mod caps;
 pub(crate) mod forge;
 
 use std::io;
@@ -15,7 +16,7 @@ use samverkan::identity::{
     TlsFileError, explain,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -80,7 +81,18 @@ impl Server {
     }
 
     async fn connect(&self, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(self.address).await?;
+        self.connect_from("127.0.0.1", config).await
+    }
+
+    /// A socket from this address.
+    async fn socket_from(&self, from: &str) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from.parse::<std::net::IpAddr>().expect("an address"), 0).into())?;
+        socket.connect(self.address).await
+    }
+
+    async fn connect_from(&self, from: &str, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+        let tcp = self.socket_from(from).await?;
         let name = self.address.ip().into();
         soon("handshake", TlsConnector::from(config).connect(name, tcp)).await
     }

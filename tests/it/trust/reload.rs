@@ -55,6 +55,7 @@ fn config(files: &Files, store: &Path) -> Config {
         terms: DEFAULT_TERMS.into(),
         connections: ConnectionLimits::default(),
         streams: StreamLimits::default(),
+        rates: samverkan::engine::Rates::default(),
     }
 }
 
