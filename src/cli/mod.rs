@@ -18,6 +18,7 @@ mod context;
 mod deliveries;
 mod dev;
 mod dev_world;
+mod doctor;
 mod failure;
 mod find;
 mod inspect;
@@ -139,6 +140,8 @@ enum Command {
     /// The audit trail: who did what to the server (the coordinator)
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Find out what is wrong between here and a server, or with a server's own machine, and what mends it
+    Doctor(doctor::Doctor),
     /// Look at a store while the server is down, and verify every digest of it
     Inspect(inspect::Inspect),
     /// Measure how fast it is here, next to what this machine can do
@@ -192,6 +195,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Relay(command) => block_on(relay::run(command, &session)),
         Command::Introduction(command) => block_on(introduction::run(command, &session)),
         Command::Police(command) => block_on(police::run(command, &session)),
+        Command::Doctor(command) => block_on(doctor::run(&command, &session)),
         Command::Audit(command) => block_on(audit::run(command, &session)),
         Command::Legal(command) => block_on(legal::run(command, &session)),
     }
@@ -299,6 +303,9 @@ mod tests {
             "legal confirm 31",
             "audit list --since 1d --until 2026-12-01T00:00:00Z --kind signed_in --kind seen_as --organisation region-a",
             "audit tail --after 4711 --output json",
+            "doctor --context region-a --output json",
+            "doctor --config samverkan.toml",
+            "inspect audit --store .dev/store",
             "inspect chain --store .dev/store",
             "inspect entries --store .dev/store --room 1234",
             "bench --self-contained --quick",

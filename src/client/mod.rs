@@ -13,6 +13,7 @@ mod calls;
 pub mod context;
 pub mod error;
 pub mod post_many;
+pub mod probe;
 pub mod subscribe;
 mod time;
 mod transport;

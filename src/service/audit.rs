@@ -97,7 +97,7 @@ async fn tail_audit_records(
 ) -> Result<Answers<api::TailAuditRecordsResponse>, CallError> {
     let query = from_proto::tail_audit_records(&request)?;
     call.authorise()?;
-    let open = call.shared().streams.open(call.caller.certificate, true)?;
+    let open = call.shared().streams.open(&call.caller, true)?;
     record_reading(&call).await?;
     Ok(answers(Tailing::new(call, query, open)))
 }
