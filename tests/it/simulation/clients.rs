@@ -198,7 +198,7 @@ fn answered(
             nothing("the store is full")?;
             Next::Again(odd_time(world, 20_000))
         }
-        Err(Failure::Busy(_)) => {
+        Err(Failure::Busy(_) | Failure::TooFast { .. }) => {
             nothing("the server is busy")?;
             Next::Again(odd_time(world, 2_000))
         }
@@ -296,7 +296,7 @@ pub(super) async fn read(sim: Arc<Sim>, engine: Engine, room: usize, actor: Acto
         match failure {
             Ok(()) => sleep(reader.time(200)).await,
             Err(Failure::Refused(Refusal::RoomNotFound)) => sleep(reader.time(20 * 60_000)).await,
-            Err(Failure::StoreFull | Failure::Busy(_)) => sleep(reader.time(30_000)).await,
+            Err(Failure::StoreFull | Failure::Busy(_) | Failure::TooFast { .. }) => sleep(reader.time(30_000)).await,
             Err(Failure::Damaged) if sim.world().is_damaged(room) => {
                 sim.world().counts.quarantined += 1;
                 sleep(reader.time(10 * 60_000)).await;
