@@ -102,6 +102,9 @@ pub mod cli;
 pub mod client;
 mod danger;
 pub mod engine;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod limits;
 mod rate;

@@ -75,11 +75,11 @@ pub const HANDSHAKES_PENDING_MAX: usize = 512;
 pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
 
 /// Handshakes that may begin in a second from one address. Each costs about half a millisecond of a core, so one address can cost us a
-/// fortieth of it: `limits.handshakes_per_address_per_second`.
-pub const HANDSHAKES_PER_ADDRESS_PER_SECOND: u64 = 50;
+/// hundredth of it: `limits.handshakes_per_address_per_second`.
+pub const HANDSHAKES_PER_ADDRESS_PER_SECOND: u64 = 20;
 
-/// Seconds' worth of handshakes that may begin together: everybody behind one address comes back after a restart.
-pub const HANDSHAKE_BURST_SECONDS: u64 = 10;
+/// Seconds' worth of handshakes that may begin together, a hundred: an organisation behind one address comes back after a restart.
+pub const HANDSHAKE_BURST_SECONDS: u64 = 5;
 
 /// Addresses whose handshakes are counted apart; those beyond share one count. About 100 bytes each.
 pub const ADDRESSES_MAX: usize = 16 * 1024;

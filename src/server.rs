@@ -18,12 +18,11 @@ pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
-use crate::identity::trust::Everybody;
 use crate::identity::{
     Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, Refused, TlsFileError, TrustDomain, TrustFiles,
 };
 use crate::limits;
-use crate::room::ids::{OrganisationId, Timestamp};
+use crate::room::ids::{Actor, OrganisationId, Timestamp};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
@@ -106,6 +105,21 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+/// Asks the directory whose access was revoked.
+struct OfDirectory(Engine);
+
+impl std::fmt::Debug for OfDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfDirectory").finish_non_exhaustive()
+    }
+}
+
+impl Access for OfDirectory {
+    fn ended(&self, actor: &Actor, certificate: &[u8; 32]) -> Option<Ended> {
+        Ended::of_revoked(&self.0.directory(), actor, certificate)
+    }
+}
+
 /// Makes servers.
 #[derive(Debug)]
 pub struct Server;
@@ -162,7 +176,7 @@ impl Server {
         }
 
         let stopping = CancellationToken::new();
-        let access: Arc<dyn Access> = Arc::new(Everybody);
+        let access: Arc<dyn Access> = Arc::new(OfDirectory(engine.clone()));
         let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
         let (refusals, sign_ins) = (engine.trail().clone(), engine.trail().clone());
         let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone())

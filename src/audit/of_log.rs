@@ -4,7 +4,7 @@
 
 use super::AuditEvent;
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
-use crate::room::event::{Entry, Event};
+use crate::room::event::{AccessChange, Entry, Event};
 use crate::room::ids::RoomId;
 
 /// The record of a directory entry.
@@ -18,6 +18,17 @@ pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
             AuditEvent::OrganisationSuspended { by, organisation: organisation.clone() }
         }
         DirectoryEvent::RoomCreated { room, participant: _ } => AuditEvent::RoomOpened { by, room: *room },
+        DirectoryEvent::AccessChanged { actor, change, reason: _, rooms: _ } => {
+            // Only a certificate may be nobody's that is known.
+            let whose = actor.clone().unwrap_or_else(|| by.clone());
+            match change {
+                AccessChange::CertificateRevoked(certificate) => {
+                    AuditEvent::CertificateRevoked { by, actor: actor.clone(), certificate: *certificate }
+                }
+                AccessChange::ActorRevoked => AuditEvent::ActorRevoked { by, actor: whose },
+                AccessChange::ActorReinstated => AuditEvent::ActorReinstated { by, actor: whose },
+            }
+        }
         DirectoryEvent::ConnectionRecorded { rooms, reason: _ } => AuditEvent::ConnectionRecorded { by, rooms: *rooms },
     }
 }
@@ -55,8 +66,8 @@ pub(crate) fn of_room(room: RoomId, entry: &Entry) -> Option<AuditEvent> {
             room,
             organisation: organisation.clone(),
         }),
-        // The first entry of a room is recorded with the directory's.
-        Event::RoomOpened { .. } => None,
+        // Recorded with the directory's entry.
+        Event::RoomOpened { .. } | Event::AccessChanged { .. } => None,
         Event::ParticipantAdmitted { .. }
         | Event::AttributionRaised { .. }
         | Event::InvitationDeclined { .. }

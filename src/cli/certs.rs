@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
+use super::access::{Reinstate, Revoke};
 use super::failure::{Exit, Failure};
 use super::output::{Output, note};
 use crate::client::{Context, Time, time_text};
@@ -18,6 +19,19 @@ use crate::room::ids::{Actor, Timestamp};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Certs {
+    #[command(flatten)]
+    OnDisk(OnDisk),
+    /// Take access away from a certificate, a person or program, or an organisation: it is refused, and cut within a second
+    Revoke(Revoke),
+    /// Let a revoked person or program in again
+    Reinstate(Reinstate),
+    /// List what was revoked and reinstated
+    Revocations,
+}
+
+/// What needs no server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnDisk {
     /// Make an authority: it issues certificates for a server and for those who call it
     Init(Init),
     /// Make a certificate for a server, a person or a program
@@ -98,16 +112,16 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
-pub(crate) fn run(command: Certs, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(command: OnDisk, output: Output) -> Result<(), Failure> {
     let existing = |replace| if replace { Existing::Replace } else { Existing::Refuse };
     match command {
-        Certs::Init(init) => {
+        OnDisk::Init(init) => {
             let authority = Authority::create(&init.trust_domain, &init.name, init.days, now())?;
             authority.write(&init.directory, existing(init.replace))?;
             note(format!("wrote an authority for {} to {}", init.trust_domain, init.directory.display()));
             show(&[init.directory.join(AUTHORITY_FILE)], output)
         }
-        Certs::Issue(issue) => {
+        OnDisk::Issue(issue) => {
             let authority = Authority::load(&issue.authority)?;
             let issued = match &issue.actor {
                 Some(actor) => authority.issue_actor(actor, issue.days, now())?,
@@ -121,7 +135,7 @@ pub(crate) fn run(command: Certs, output: Output) -> Result<(), Failure> {
             }
             show(&[issue.directory.join(CERTIFICATE_FILE)], output)
         }
-        Certs::Show { files } => show(&files, output),
+        OnDisk::Show { files } => show(&files, output),
     }
 }
 

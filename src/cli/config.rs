@@ -10,6 +10,11 @@
 //! certificate = "server/certificate.pem"
 //! key = "server/key.pem"
 //! client_roots = "ca/ca.pem"
+//! revocation_lists = ["region-a.crl.pem"]
+//! key_exchange = "required"
+//! [[tls.issuers]]
+//! certificate = "region-a-ca.pem"
+//! organisations = ["region-a"]
 //! [store]
 //! directory = "/var/lib/samverkan"
 //! ```
@@ -153,7 +158,7 @@ pub(crate) fn load(path: &Path) -> Result<ServerConfig, Failure> {
 }
 
 /// The configuration in a text, or all problems as `line: what`.
-fn read(text: &str, folder: &Path) -> Result<ServerConfig, Vec<String>> {
+pub(crate) fn read(text: &str, folder: &Path) -> Result<ServerConfig, Vec<String>> {
     let line_of = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1;
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {

@@ -195,6 +195,7 @@ impl Teller {
             Content::Introduced(introduced) => events::introduced(introduced),
             Content::ReportRead(read) => events::report_read(read),
             Content::RoomSeenAs(seen) => events::room_seen_as(seen),
+            Content::AccessChanged(changed) => events::access_changed(changed),
         }
     }
 

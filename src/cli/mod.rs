@@ -4,6 +4,7 @@
 //! `Result`; [`run`] turns that into words and an exit code. The commands that need the server side ([`serve`], [`dev`],
 //! [`inspect`]) name it in one place each. Tested in each file.
 
+mod access;
 mod answers;
 mod ask;
 mod audit;
@@ -54,6 +55,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
+use certs::Certs;
 use failure::{Exit, Failure};
 use output::{Format, Output};
 use session::Session;
@@ -103,13 +105,16 @@ enum Command {
     Serve(serve::Serve),
     /// Make certificates and look at them
     #[command(subcommand)]
-    Certs(certs::Certs),
+    Certs(Certs),
     /// Who calls which server, with which certificate
     #[command(subcommand)]
     Context(context::ContextCommand),
     /// Keep the register of organisations (the coordinator)
     #[command(subcommand)]
     Organisation(organisation::OrganisationCommand),
+    /// Look at the running server
+    #[command(subcommand)]
+    Server(access::ServerCommand),
     /// Report an incident: asks the eight questions of first contact
     Report(report::Report),
     /// Open, join and leave rooms; say who is in them
@@ -174,7 +179,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     }
     let session = Session { context: cli.context, output };
     match cli.command {
-        Command::Certs(command) => certs::run(command, output),
+        Command::Certs(command) => match command {
+            Certs::Revoke(command) => block_on(access::revoke(command, &session)),
+            Certs::Reinstate(command) => block_on(access::reinstate(command, &session)),
+            Certs::Revocations => block_on(access::revocations(&session)),
+            Certs::OnDisk(command) => certs::run(command, output),
+        },
+        Command::Server(command) => block_on(access::server(command, &session)),
         Command::Context(command) => context::run(command, &session),
         Command::Inspect(command) => inspect::run(&command, output),
         Command::Completions { shell } => {
@@ -224,6 +235,12 @@ mod tests {
             "certs issue --authority ca --directory anna --actor org/region-a/user/anna --address broker:7443",
             "certs issue --authority ca --directory server --server broker.example,127.0.0.1",
             "certs show a.pem b.pem",
+            "certs revoke --certificate 0123 --of org/region-a/user/anna --reason stolen",
+            "certs revoke --actor org/region-a/user/anna --reason left",
+            "certs revoke --organisation region-a --reason left",
+            "certs reinstate --actor org/region-a/user/anna --reason back",
+            "certs revocations",
+            "server connections",
             "context list",
             "context use region-a",
             "context show",

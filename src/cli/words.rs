@@ -42,6 +42,9 @@ macro_rules! words {
 }
 
 words! {
+    AccessChange "change of an access" {
+        CertificateRevoked => "certificate_revoked", ActorRevoked => "actor_revoked", ActorReinstated => "actor_reinstated",
+    }
     Material "material" { Information => "information", Data => "data", Logs => "logs" }
     Audience "audience" {
         OtherAffectedOrganisations => "other_affected_organisations" ["affected", "affected_organisations", "others"],

@@ -51,6 +51,16 @@ calls! {
     read /// A page of the register.
     organisations.list_organisations(ListOrganisationsRequest) -> ListOrganisationsResponse;
 
+    write /// Revokes a certificate for good.
+    access.revoke_certificate(RevokeCertificateRequest) -> RevokeCertificateResponse;
+    write /// Revokes a person or program.
+    access.revoke_actor(RevokeActorRequest) -> RevokeActorResponse;
+    write /// Lets a revoked person or program in again.
+    access.reinstate_actor(ReinstateActorRequest) -> ReinstateActorResponse;
+    read /// A page of what was revoked and reinstated.
+    access.list_revocations(ListRevocationsRequest) -> ListRevocationsResponse;
+    read /// A page of who is connected.
+    access.list_live_connections(ListLiveConnectionsRequest) -> ListLiveConnectionsResponse;
     read /// A page of the audit trail.
     audit.list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
 

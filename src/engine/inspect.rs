@@ -111,6 +111,7 @@ fn directory_entry(entry: &DirectoryEntry) -> EntryReport {
         DirectoryEvent::OrganisationSuspended { .. } => "organisation_suspended",
         DirectoryEvent::RoomCreated { .. } => "room_created",
         DirectoryEvent::ConnectionRecorded { .. } => "connection_recorded",
+        DirectoryEvent::AccessChanged { .. } => "access_changed",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: Some(entry.author.clone()), kind }
 }
@@ -161,6 +162,7 @@ fn entry(entry: &Entry) -> EntryReport {
         Event::Introduced { .. } => "introduced",
         Event::ReportRead { .. } => "report_read",
         Event::RoomSeenAs { .. } => "room_seen_as",
+        Event::AccessChanged { .. } => "access_changed",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: entry.author.clone(), kind }
 }

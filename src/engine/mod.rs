@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
+use self::access::Unrecorded;
+pub use self::access::{AccessChanged, AccessWish};
 use self::directory::DirectoryLog;
 pub use self::ids::Ids;
 pub use self::load::{LoadError, replay};
@@ -35,6 +37,7 @@ use crate::room::state::{RoomState, fold};
 use crate::store::committer::{Clock, Committer};
 use crate::store::{Store, codec};
 
+mod access;
 mod directory;
 mod ids;
 pub mod inspect;
@@ -212,7 +215,7 @@ impl Engine {
     pub async fn start(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self, LoadError> {
         let (read, coordinator) = (store.clone(), settings.coordinator.clone());
         let loaded = tokio::task::spawn_blocking(move || read_all(&*read, coordinator)).await;
-        let (log, listings, trail) = loaded.map_err(|_| failed("reading it panicked"))??;
+        let (log, listings, unrecorded, trail) = loaded.map_err(|_| failed("reading it panicked"))??;
         let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
         let page_token_key = store.secret();
         let trail = Trail::start(store.clone(), committer.clone(), clock.clone(), trail);
@@ -220,6 +223,7 @@ impl Engine {
         let shared = Arc::new(Shared::new(store, committer, trail, clock, directory, listings, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
+        engine.finish_access_changes(unrecorded).await;
         Ok(engine)
     }
 
@@ -381,6 +385,7 @@ impl Engine {
             }
             DirectoryEvent::OrganisationRegistered { .. }
             | DirectoryEvent::OrganisationSuspended { .. }
+            | DirectoryEvent::AccessChanged { .. }
             | DirectoryEvent::ConnectionRecorded { .. } => Err(Refusal::RequestIdReused.into()),
         }
     }
@@ -590,14 +595,17 @@ fn failed(why: &str) -> LoadError {
 fn read_all(
     store: &dyn Store,
     coordinator: OrganisationId,
-) -> Result<(DirectoryLog, Listings, audit::Loaded), LoadError> {
+) -> Result<(DirectoryLog, Listings, Vec<Unrecorded>, audit::Loaded), LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
     let trail = Trail::load(store)?;
     let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| room.is_room()).collect();
     let (next, listings) = (AtomicUsize::new(0), std::sync::Mutex::new(Listings::default()));
+    let unrecorded = std::sync::Mutex::new(Vec::new());
     let read_some = || {
         while let Some(&room) = rooms.get(next.fetch_add(1, Ordering::Relaxed)) {
-            read_one(store, room, &listings)?;
+            if let Some(state) = read_one(store, room, &listings)? {
+                lock(&unrecorded).extend(access::unrecorded(log.directory(), room, &state));
+            }
         }
         Ok(())
     };
@@ -608,16 +616,24 @@ fn read_all(
             readers.into_iter().map(|reader| reader.join().unwrap_or_else(|_| Err(failed("reading it panicked"))));
         read.collect::<Result<(), LoadError>>()
     })?;
-    Ok((log, listings.into_inner().unwrap_or_else(PoisonError::into_inner), trail))
+    let listings = listings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((log, listings, unrecorded.into_inner().unwrap_or_else(PoisonError::into_inner), trail))
 }
 
-fn read_one(store: &dyn Store, room: RoomId, listings: &std::sync::Mutex<Listings>) -> Result<(), LoadError> {
+fn read_one(
+    store: &dyn Store,
+    room: RoomId,
+    listings: &std::sync::Mutex<Listings>,
+) -> Result<Option<RoomState>, LoadError> {
     match load::load(store, room) {
-        Ok(loaded) => lock(listings).list(room, &loaded.state),
+        Ok(loaded) => {
+            lock(listings).list(room, &loaded.state);
+            return Ok(Some(loaded.state));
+        }
         Err(LoadError::Damaged(damage)) => {
             tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
         }
         Err(error) => return Err(error),
     }
-    Ok(())
+    Ok(None)
 }

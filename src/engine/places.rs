@@ -252,7 +252,10 @@ async fn in_time<T>(place: impl Future<Output = Option<T>>, full: &'static str) 
 pub(super) fn is_urgent(command: &Command) -> bool {
     match command {
         Command::WithdrawConsent { .. } | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => true,
-        Command::RemoveSuspended { .. } | Command::Retract { .. } | Command::RevokeRelease { .. } => true,
+        Command::RemoveSuspended { .. }
+        | Command::RecordAccessChange { .. }
+        | Command::Retract { .. }
+        | Command::RevokeRelease { .. } => true,
         Command::OpenRoom(_)
         | Command::AmendReport { .. }
         | Command::Invite { .. }
@@ -301,6 +304,7 @@ pub(super) fn command_bytes(command: &Command) -> usize {
         | Command::Leave
         | Command::Remove { .. }
         | Command::RemoveSuspended { .. }
+        | Command::RecordAccessChange { .. }
         | Command::ChangeRole { .. }
         | Command::GiveConsent { .. }
         | Command::WithdrawConsent { .. }

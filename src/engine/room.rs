@@ -653,7 +653,8 @@ fn changes_listing(event: &Event) -> bool {
         | Event::IntroductionAnswered { .. }
         | Event::Introduced { .. }
         | Event::ReportRead { .. }
-        | Event::RoomSeenAs { .. } => false,
+        | Event::RoomSeenAs { .. }
+        | Event::AccessChanged { .. } => false,
     }
 }
 

@@ -20,6 +20,8 @@ use super::activity::Activity;
 use super::handshakes::Address;
 use super::refused::Refused;
 use crate::limits;
+use crate::room::directory::Directory;
+use crate::room::event::AccessChange;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
 
 /// One connection of this process, counted from 1.
@@ -101,6 +103,16 @@ pub enum Ended {
     Suspended,
     /// The server stops.
     Stopping,
+}
+
+impl Ended {
+    /// What the directory has revoked of this actor with this certificate, if something.
+    pub fn of_revoked(directory: &Directory, actor: &Actor, certificate: &[u8; 32]) -> Option<Self> {
+        directory.revoked(actor, certificate).map(|change| match change {
+            AccessChange::CertificateRevoked(_) => Self::CertificateRevoked,
+            AccessChange::ActorRevoked | AccessChange::ActorReinstated => Self::ActorRevoked,
+        })
+    }
 }
 
 /// The certificates that a client showed, its own first. Not printed.

@@ -18,7 +18,6 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 pub use self::clients::Access;
-pub(crate) use self::clients::Everybody;
 use self::clients::{Authorities, Authority};
 use super::name::{TrustDomain, timestamp};
 use super::tls::{KeyExchange, KeyedCertificate, ServerTls, TlsFileError, load_certificates};

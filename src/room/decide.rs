@@ -49,6 +49,10 @@ pub fn decide(
     if let Command::RemoveSuspended { organisation } = command {
         return Ok(remove_suspended(state, organisation));
     }
+    if let Command::RecordAccessChange { actor, change, by } = command {
+        let is_news = state.slot(&actor.organisation).is_some() && !state.matters.access_changes.contains(&by);
+        return Ok(if is_news { vec![Event::AccessChanged { actor, change, by }] } else { Vec::new() });
+    }
     let me = state.slot(&caller.organisation).ok_or(Refusal::RoomNotFound)?;
     let organisation = caller.organisation.clone();
     if let Command::WithdrawConsent { scope, recall } = command {
@@ -226,6 +230,7 @@ pub fn decide(
         | Command::AcceptInvitation { .. }
         | Command::DeclineInvitation { .. }
         | Command::RemoveSuspended { .. }
+        | Command::RecordAccessChange { .. }
         | Command::WithdrawConsent { .. } => Err(Refusal::RoomNotFound),
     }
 }

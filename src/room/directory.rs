@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::Request;
+use super::event::{AccessChange, Request};
 use super::ids::{Actor, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
 use super::refusal::Refusal;
 
@@ -48,6 +48,17 @@ pub enum DirectoryEvent {
         /// The participant id of the organisation that opened it.
         participant: ParticipantId,
     },
+    /// Somebody's access was taken away or given back.
+    AccessChanged {
+        /// Whose; `None`: nobody knew whose the certificate was.
+        actor: Option<Actor>,
+        /// What happened.
+        change: AccessChange,
+        /// The coordinator's words, for its record.
+        reason: Arc<str>,
+        /// The rooms that record it: those that the organisation was in.
+        rooms: Vec<RoomId>,
+    },
     /// The coordinator suspects that two rooms' incidents are related. No participant is told.
     ConnectionRecorded {
         /// Both.
@@ -69,6 +80,25 @@ pub struct Connection {
     /// When it was recorded.
     pub recorded_at: Timestamp,
     /// Who recorded it.
+    pub by: Actor,
+}
+
+/// What happened to an access, as the list of them says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revocation {
+    /// Its entry: the order of recording.
+    pub seq: Seq,
+    /// Whose; `None`: nobody knew whose the certificate was.
+    pub actor: Option<Actor>,
+    /// What happened.
+    pub change: AccessChange,
+    /// The coordinator's words.
+    pub reason: Arc<str>,
+    /// The rooms that record it.
+    pub rooms: Vec<RoomId>,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Who did it.
     pub by: Actor,
 }
 
@@ -111,6 +141,19 @@ pub enum DirectoryCommand {
         /// Why.
         reason: Arc<str>,
     },
+    /// Take somebody's access away, or give it back.
+    ChangeAccess {
+        /// Whose; `None`: nobody knows whose the certificate is.
+        actor: Option<Actor>,
+        /// How.
+        change: AccessChange,
+        /// The certificate that the caller is using.
+        own: [u8; 32],
+        /// Why.
+        reason: Arc<str>,
+        /// The rooms that record it.
+        rooms: Vec<RoomId>,
+    },
     /// Note a room whose first entries were decided.
     CreateRoom {
         /// Which.
@@ -134,6 +177,10 @@ pub struct Directory {
     organisations: BTreeMap<OrganisationId, Organisation>,
     rooms: BTreeSet<RoomId>,
     connections: Vec<Connection>,
+    /// Shared, since every write copies the directory.
+    revocations: Vec<Arc<Revocation>>,
+    revoked_certificates: BTreeSet<[u8; 32]>,
+    revoked_actors: BTreeSet<Actor>,
     requests: BTreeMap<(Actor, RequestId), Seq>,
     next: Seq,
     last_recorded_at: Timestamp,
@@ -147,6 +194,9 @@ impl Directory {
             organisations: BTreeMap::new(),
             rooms: BTreeSet::new(),
             connections: Vec::new(),
+            revocations: Vec::new(),
+            revoked_certificates: BTreeSet::new(),
+            revoked_actors: BTreeSet::new(),
             requests: BTreeMap::new(),
             next: Seq(0),
             last_recorded_at: Timestamp(0),
@@ -192,6 +242,20 @@ impl Directory {
         Ok(self.connections.iter().filter(|connection| connection.rooms.contains(&room)).collect())
     }
 
+    /// Everything that happened to accesses, oldest first.
+    pub fn revocations(&self) -> &[Arc<Revocation>] {
+        &self.revocations
+    }
+
+    /// What was revoked of this actor with this certificate (its SHA-256), if something was.
+    pub fn revoked(&self, actor: &Actor, certificate: &[u8; 32]) -> Option<AccessChange> {
+        if self.revoked_certificates.contains(certificate) {
+            Some(AccessChange::CertificateRevoked(*certificate))
+        } else {
+            self.revoked_actors.contains(actor).then_some(AccessChange::ActorRevoked)
+        }
+    }
+
     /// The entry of this actor's write with this id.
     pub fn find_request(&self, actor: &Actor, id: RequestId) -> Option<Seq> {
         self.requests.get(&(actor.clone(), id)).copied()
@@ -226,6 +290,27 @@ impl Directory {
                 }
                 self.known(&organisation)?;
                 Ok(DirectoryEvent::OrganisationSuspended { organisation, reason })
+            }
+            DirectoryCommand::ChangeAccess { actor, change, own, reason, rooms } => {
+                self.coordinator_only(caller)?;
+                let is_revoked =
+                    |actor: &Option<Actor>| actor.as_ref().is_some_and(|a| self.revoked_actors.contains(a));
+                match change {
+                    AccessChange::CertificateRevoked(certificate) if certificate == own => Err(Refusal::NotForYourself),
+                    AccessChange::CertificateRevoked(certificate)
+                        if self.revoked_certificates.contains(&certificate) =>
+                    {
+                        Err(Refusal::AlreadyRevoked)
+                    }
+                    AccessChange::ActorRevoked if actor.as_ref() == Some(caller) => Err(Refusal::NotForYourself),
+                    AccessChange::ActorRevoked if is_revoked(&actor) => Err(Refusal::AlreadyRevoked),
+                    AccessChange::ActorReinstated if !is_revoked(&actor) => Err(Refusal::ActorNotRevoked),
+                    AccessChange::CertificateRevoked(_)
+                    | AccessChange::ActorRevoked
+                    | AccessChange::ActorReinstated => {
+                        Ok(DirectoryEvent::AccessChanged { actor, change, reason, rooms })
+                    }
+                }
             }
             DirectoryCommand::CreateRoom { room, participant } => Ok(DirectoryEvent::RoomCreated { room, participant }),
             DirectoryCommand::RecordConnection { rooms, reason } => {
@@ -276,6 +361,25 @@ impl Directory {
             }
             DirectoryEvent::RoomCreated { room, participant: _ } => {
                 self.rooms.insert(*room);
+            }
+            DirectoryEvent::AccessChanged { actor, change, reason, rooms } => {
+                match (change, actor) {
+                    (AccessChange::CertificateRevoked(certificate), _) => {
+                        self.revoked_certificates.insert(*certificate);
+                    }
+                    (AccessChange::ActorRevoked, Some(actor)) => drop(self.revoked_actors.insert(actor.clone())),
+                    (AccessChange::ActorReinstated, Some(actor)) => drop(self.revoked_actors.remove(actor)),
+                    (AccessChange::ActorRevoked | AccessChange::ActorReinstated, None) => {}
+                }
+                self.revocations.push(Arc::new(Revocation {
+                    seq: entry.seq,
+                    actor: actor.clone(),
+                    change: *change,
+                    reason: reason.clone(),
+                    rooms: rooms.clone(),
+                    recorded_at: entry.recorded_at,
+                    by: entry.author.clone(),
+                }));
             }
             DirectoryEvent::ConnectionRecorded { rooms, reason } => self.connections.push(Connection {
                 seq: entry.seq,

@@ -349,6 +349,26 @@ pub enum Event {
         /// As whom.
         organisation: OrganisationId,
     },
+    /// An actor of the coordinator, the author of the entry, took somebody's access away or gave it back.
+    AccessChanged {
+        /// Whose.
+        actor: Actor,
+        /// What happened.
+        change: AccessChange,
+        /// The directory's entry.
+        by: Seq,
+    },
+}
+
+/// What happened to an access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccessChange {
+    /// The certificate with this SHA-256 was revoked.
+    CertificateRevoked([u8; 32]),
+    /// The actor was revoked.
+    ActorRevoked,
+    /// The actor was let in again.
+    ActorReinstated,
 }
 
 /// That receivers of what was withdrawn are asked to delete it.
@@ -444,7 +464,8 @@ impl Event {
             | Self::IntroductionAnswered { .. }
             | Self::Introduced { .. }
             | Self::ReportRead { .. }
-            | Self::RoomSeenAs { .. } => false,
+            | Self::RoomSeenAs { .. }
+            | Self::AccessChanged { .. } => false,
         }
     }
 }

@@ -464,6 +464,7 @@ pub fn may_take_back(event: &Event) -> bool {
         | Event::IntroductionAnswered { .. }
         | Event::Introduced { .. }
         | Event::ReportRead { .. }
-        | Event::RoomSeenAs { .. } => false,
+        | Event::RoomSeenAs { .. }
+        | Event::AccessChanged { .. } => false,
     }
 }

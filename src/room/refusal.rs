@@ -154,4 +154,13 @@ pub enum Refusal {
     /// No such introduction of the caller's organisation, or it was answered.
     #[error("no such introduction, or you have answered it")]
     IntroductionNotFound,
+    /// The certificate or the actor is revoked.
+    #[error("it is revoked already")]
+    AlreadyRevoked,
+    /// The actor isn't revoked.
+    #[error("this actor is not revoked; a revoked certificate stays so, give the actor a new one")]
+    ActorNotRevoked,
+    /// The caller would take away the access that it is using.
+    #[error("this is the access that you are using; another person of the coordinator can revoke it")]
+    NotForYourself,
 }

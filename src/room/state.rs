@@ -328,6 +328,11 @@ impl RoomState {
         (&self.title, &self.terms)
     }
 
+    /// Whether this entry of the directory about an access is recorded here.
+    pub fn has_access_change(&self, by: Seq) -> bool {
+        self.matters.access_changes.contains(&by)
+    }
+
     /// When it was opened.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
@@ -632,6 +637,11 @@ impl RoomState {
             | Event::IntroductionAnswered { organisation, .. }
             | Event::ConsentAsked { source: organisation, .. } => {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };
+                self.note_matter(slot, entry);
+                Trace::Private(slot)
+            }
+            Event::AccessChanged { actor, .. } => {
+                let Some(slot) = known(self, &actor.organisation) else { return Trace::Nobody };
                 self.note_matter(slot, entry);
                 Trace::Private(slot)
             }

@@ -19,7 +19,7 @@ use super::held;
 use super::status::{self, CallError};
 use crate::audit::AuditEvent;
 use crate::engine::Engine;
-use crate::identity::Caller;
+use crate::identity::{Caller, Ended};
 use crate::limits;
 
 /// Who may call a method.
@@ -121,6 +121,11 @@ table! {
     GET_ORGANISATION: "/samverkan.v1.OrganisationService/GetOrganisation", Coordinator, Reads;
     LIST_ORGANISATIONS: "/samverkan.v1.OrganisationService/ListOrganisations", Coordinator, Reads;
 
+    REVOKE_CERTIFICATE: "/samverkan.v1.AccessService/RevokeCertificate", Coordinator, Writes;
+    REVOKE_ACTOR: "/samverkan.v1.AccessService/RevokeActor", Coordinator, Writes;
+    REINSTATE_ACTOR: "/samverkan.v1.AccessService/ReinstateActor", Coordinator, Writes;
+    LIST_REVOCATIONS: "/samverkan.v1.AccessService/ListRevocations", Coordinator, Reads;
+    LIST_LIVE_CONNECTIONS: "/samverkan.v1.AccessService/ListLiveConnections", Coordinator, Reads;
     LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
     TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
 
@@ -164,8 +169,16 @@ pub(super) struct Gated<S> {
 
 /// Whether this caller may call this method, as far as the request itself has no say in it.
 fn admit(engine: &Engine, caller: Option<&Arc<Caller>>, path: &str) -> Result<&'static Method, CallError> {
-    let caller = caller.filter(|caller| !caller.is_cancelled()).ok_or(CallError::NotIdentified)?;
-    if !engine.directory().admits(&caller.actor.organisation) {
+    let caller = caller.ok_or(CallError::NotIdentified)?;
+    if caller.is_cancelled() {
+        return Err(CallError::cut(caller));
+    }
+    let directory = engine.directory();
+    // Asked in the handshake, too; here in case the cut of the connection is still under way.
+    if let Some(ended) = Ended::of_revoked(&directory, &caller.actor, &caller.certificate) {
+        return Err(CallError::Ended(ended));
+    }
+    if !directory.admits(&caller.actor.organisation) {
         return Err(CallError::NotAdmitted);
     }
     row(path).ok_or(CallError::NoSuchMethod)
@@ -292,6 +305,7 @@ mod tests {
     fn the_register_the_audit_trail_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
             let theirs = method.path.contains("OrganisationService")
+                || method.path.contains("AccessService")
                 || method.path.contains("AuditService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()

@@ -3,6 +3,7 @@
 //! What depends on a room or a caller is not asked here: syntax comes first (error.proto), and tells nothing. Ids, enums, limits,
 //! duplicates, page sizes, which fields exclude each other. Leans on: `room` for its words, `limits`. Tested in `from_proto/tests.rs`.
 
+mod access;
 mod ask;
 mod audit;
 mod consent;
@@ -18,6 +19,7 @@ mod words;
 
 use std::sync::Arc;
 
+pub(super) use self::access::{reinstate_actor, revoke_actor, revoke_certificate};
 pub(super) use self::ask::{
     Asking, answer_ask, answer_recall, ask_for_consent, release_messages, revoke_release, suggest_ask,
 };
@@ -91,6 +93,9 @@ writes!(
     ProposeIntroductionRequest,
     AnswerIntroductionRequest,
     RecordConnectionRequest,
+    RevokeCertificateRequest,
+    RevokeActorRequest,
+    ReinstateActorRequest,
 );
 
 /// Which write this is: its request id, taken out of the request, and the digest of method and what remains.

@@ -165,6 +165,7 @@ fn ends_the_stream(error: &CallError) -> bool {
         )
         | CallError::Invalid(_)
         | CallError::NotIdentified
+        | CallError::Ended(_)
         | CallError::NotAdmitted
         | CallError::TooManyStreams { .. }
         | CallError::NoSuchMethod
@@ -184,7 +185,7 @@ impl Source for Posting {
         let effect = self.call.method.effect;
         while self.reading || !self.in_flight.is_empty() {
             match self.step().await {
-                Step::Cut => self.end_with(CallError::NotIdentified.status(effect)),
+                Step::Cut => self.end_with(CallError::cut(&self.call.caller).status(effect)),
                 Step::Stop => {
                     self.reading = false;
                     self.end = Some(CallError::from(Failure::ShuttingDown).status(effect));

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::authorisation::{Effect, Method};
 use crate::api::{self, ErrorReason, WriteOutcome};
 use crate::engine::{Failure, Outcome};
+use crate::identity::{Caller, Ended};
 use crate::limits;
 use crate::room::refusal::Refusal;
 
@@ -35,6 +36,8 @@ pub(super) enum CallError {
     Invalid(Vec<Violation>),
     /// The connection has no caller, or it lost its access.
     NotIdentified,
+    /// The caller's access was taken away, or ran out.
+    Ended(Ended),
     /// The caller's organisation isn't registered, or is suspended.
     NotAdmitted,
     /// The caller has as many open streams as it may have.
@@ -65,12 +68,21 @@ impl CallError {
         Self::Internal(id)
     }
 
+    /// The caller is being cut: why.
+    pub(super) fn cut(caller: &Caller) -> Self {
+        caller.ended().map_or(Self::NotIdentified, Self::Ended)
+    }
+
     /// Why a call was turned away, in a word for the audit trail.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
             Self::NotIdentified => "not-identified",
-            Self::NotAdmitted => "not-admitted",
+            Self::Ended(Ended::Expired) => "expired",
+            Self::Ended(Ended::CertificateRevoked) => "certificate-revoked",
+            Self::Ended(Ended::ActorRevoked) => "actor-revoked",
+            Self::Ended(Ended::NotTrusted) => "not-trusted",
+            Self::Ended(Ended::Suspended) | Self::NotAdmitted => "not-admitted",
             Self::TooManyStreams { .. } => "too-many-streams",
             Self::NoSuchMethod => "no-such-method",
             Self::TimedOut { .. } => "timed-out",
@@ -80,7 +92,7 @@ impl CallError {
             Self::Failed(Failure::StoreFull) => "store-full",
             Self::Failed(Failure::StoreFailed { .. }) => "store-failed",
             Self::Failed(Failure::Damaged) => "damaged",
-            Self::Failed(Failure::ShuttingDown) => "shutting-down",
+            Self::Ended(Ended::Stopping) | Self::Failed(Failure::ShuttingDown) => "shutting-down",
             Self::Failed(Failure::TooFast { .. }) => "too-fast",
         }
     }
@@ -141,6 +153,29 @@ impl CallError {
                 ErrorReason::CallerNotIdentified,
                 "the connection has no caller: its client certificate names no actor, or is no longer valid",
             ),
+            Self::Ended(Ended::Expired) => plain(
+                Code::Unauthenticated,
+                ErrorReason::CallerNotIdentified,
+                "the client certificate has expired; renew it, or ask the coordinator for a new one",
+            ),
+            Self::Ended(Ended::CertificateRevoked) => plain(
+                Code::Unauthenticated,
+                ErrorReason::CertificateRevoked,
+                "the coordinator has revoked this client certificate; ask the coordinator for a new one",
+            ),
+            Self::Ended(Ended::ActorRevoked) => plain(
+                Code::Unauthenticated,
+                ErrorReason::ActorRevoked,
+                "the coordinator has revoked the access of this person or program; ask the coordinator",
+            ),
+            Self::Ended(Ended::NotTrusted) => plain(
+                Code::Unauthenticated,
+                ErrorReason::CertificateNotTrusted,
+                "the server no longer trusts this client certificate: its authority, what that may speak for, or its \
+                 revocation list has changed; ask those who issued it, or the coordinator",
+            ),
+            Self::Ended(Ended::Suspended) => Self::NotAdmitted.answer(),
+            Self::Ended(Ended::Stopping) => of_failure(&Failure::ShuttingDown),
             Self::NotAdmitted => plain(
                 Code::PermissionDenied,
                 ErrorReason::OrganisationNotAdmitted,
@@ -328,6 +363,9 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::SecondPersonRequired => (Code::PermissionDenied, ErrorReason::SecondPersonRequired),
         Refusal::DisclosureNotFound => (Code::NotFound, ErrorReason::DisclosureNotFound),
         Refusal::IntroductionNotFound => (Code::NotFound, ErrorReason::IntroductionNotFound),
+        Refusal::AlreadyRevoked => (Code::AlreadyExists, ErrorReason::AlreadyRevoked),
+        Refusal::ActorNotRevoked => (Code::FailedPrecondition, ErrorReason::ActorNotRevoked),
+        Refusal::NotForYourself => (Code::PermissionDenied, ErrorReason::NotForYourself),
     };
     Answer::new(code, reason, text)
 }
@@ -409,6 +447,9 @@ mod tests {
             Refusal::SecondPersonRequired,
             Refusal::DisclosureNotFound,
             Refusal::IntroductionNotFound,
+            Refusal::AlreadyRevoked,
+            Refusal::ActorNotRevoked,
+            Refusal::NotForYourself,
         ]
     }
 
@@ -425,6 +466,10 @@ mod tests {
         errors.extend(failures.map(CallError::from));
         errors.extend([
             CallError::NotIdentified,
+            CallError::Ended(Ended::Expired),
+            CallError::Ended(Ended::CertificateRevoked),
+            CallError::Ended(Ended::ActorRevoked),
+            CallError::Ended(Ended::NotTrusted),
             CallError::NotAdmitted,
             CallError::TooManyStreams { max: 64, of: "certificate" },
             CallError::Internal(Uuid::nil()),

@@ -35,7 +35,7 @@ impl Subscribed {
         loop {
             let batch = tokio::select! {
                 biased;
-                () = call.caller.cancelled() => return Err(CallError::NotIdentified),
+                () = call.caller.cancelled() => return Err(CallError::cut(&call.caller)),
                 () = call.shared().stopping.cancelled() => return Err(Failure::ShuttingDown.into()),
                 // Before deliveries: its interval tells nothing of how many there are.
                 _ = heartbeat.tick() => {

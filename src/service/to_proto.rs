@@ -4,11 +4,13 @@
 //! else of a room, so that what was not disclosed can't be shown (R5). Wherever an organisation is shown by its id, its display name
 //! stands beside it. Leans on: `room::disclose`, `room::directory`, `engine`.
 
+mod access;
 mod audit;
 mod happened;
 mod records;
 mod words;
 
+pub(super) use self::access::{live_connection, revocation};
 pub(super) use self::audit::audit_record;
 use self::happened::content;
 pub(super) use self::records::{connection, receipts, seen_as};

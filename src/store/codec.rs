@@ -20,6 +20,8 @@ use crate::room::mailbox::Range;
 
 mod audit;
 mod from_stored;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod to_stored;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, rustdoc::all)]

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
-use samverkan::room::event::{AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject};
+use samverkan::room::event::{
+    AccessChange, AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject,
+};
 use samverkan::room::ids::{
     Actor, ActorKind, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, Timestamp,
+    RecallId, ReleaseId, Seq, Timestamp,
 };
 use samverkan::room::state::Status;
 use samverkan::room::words::{
@@ -127,6 +129,15 @@ pub(crate) fn plain_draft(material: Material, text: &str) -> Draft {
 }
 
 /// A person of an organisation.
+/// The coordinator revokes somebody of this organisation who was never seen: each time another one.
+pub(crate) fn access_change(label: &str, of: &OrganisationId) -> Command {
+    let digest: [u8; 32] = Sha256::digest(label).into();
+    let by =
+        u64::from_be_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]]);
+    let actor = user(of, &format!("gone-{by:x}"));
+    Command::RecordAccessChange { actor, change: AccessChange::ActorRevoked, by: Seq(by) }
+}
+
 pub(crate) fn user(of: &OrganisationId, name: &str) -> Actor {
     Actor::new(of.clone(), ActorKind::User, name).expect("names of persons in tests are well-formed")
 }
@@ -260,6 +271,7 @@ impl Cast {
         let command = match rng.below(100) {
             0..=1 => Command::Leave,
             2..=3 => return (anna, Command::Remove { participant: self.name(rng, &other), reason: "r".into() }),
+            4 if rng.chance(50) && here(&other) => return (anna, access_change(label, &other)),
             4 => return (anna, Command::RemoveSuspended { organisation: other }),
             5..=8 => {
                 return (

@@ -231,7 +231,8 @@ impl Model {
             | Event::IntroductionAnswered { .. }
             | Event::Introduced { .. }
             | Event::ReportRead { .. }
-            | Event::RoomSeenAs { .. } => {}
+            | Event::RoomSeenAs { .. }
+            | Event::AccessChanged { .. } => {}
         }
     }
 

@@ -19,8 +19,8 @@ use samverkan::room::words::{AskAnswer, Audience, Material, RecallAnswer, Role, 
 
 use crate::disclosure::from_env;
 use crate::histories::{
-    Cast, MINUTE, Rng, Step, ask, digest_of, disclosure, introduction, invitation, message, organisation, participant,
-    plain_draft, recall, release, service, user,
+    Cast, MINUTE, Rng, Step, access_change, ask, digest_of, disclosure, introduction, invitation, message,
+    organisation, participant, plain_draft, recall, release, service, user,
 };
 use crate::pure::PureRoom;
 
@@ -313,6 +313,9 @@ impl Watch {
             && let Some(wish) = self.hidden_consent(rng, room, label, &others)
         {
             return wish;
+        }
+        if here(&x) && rng.chance(3) {
+            return (anna, access_change(label, &x));
         }
         match rng.below(9) {
             // A hidden organisation comes, lives and goes.

@@ -11,7 +11,7 @@ use samverkan::room::disclose::{
     Disclosed, Previewed, Reader, consent, explain, invitations, preview, preview_relay, receipts, report, reports,
     room, roster, see_as,
 };
-use samverkan::room::event::{self, OpenRoom, OpeningReport, Request};
+use samverkan::room::event::{self, AccessChange, OpenRoom, OpeningReport, Request};
 use samverkan::room::ids::{
     Actor, InvitationId, MessageId, OrganisationId, ParticipantId, RequestId, RoomId, Timestamp,
 };
@@ -108,6 +108,21 @@ impl PureWorld {
                 )?;
                 self.here.room.perform(&coordinator(command), event::Command::RemoveSuspended { organisation })?;
                 return Ok("suspended".to_owned());
+            }
+            "revoke-access" | "reinstate-access" => {
+                let (by, of) = (coordinator(command), actor(command.by()));
+                let change = match command.verb.as_str() {
+                    "revoke-access" => AccessChange::ActorRevoked,
+                    _ => AccessChange::ActorReinstated,
+                };
+                let seq = self.directory.next();
+                let (own, reason, rooms) = ([0; 32], "r".into(), Vec::new());
+                self.direct(
+                    &by,
+                    DirectoryCommand::ChangeAccess { actor: Some(of.clone()), change, own, reason, rooms },
+                )?;
+                self.here.room.perform(&by, event::Command::RecordAccessChange { actor: of, change, by: seq })?;
+                return Ok("done".to_owned());
             }
             "clock" => {
                 let by = duration(command.by());

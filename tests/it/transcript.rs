@@ -7,6 +7,8 @@
 //! ```text
 //! register ORGANISATION...                   the coordinator cert-se lets organisations in
 //! suspend ORGANISATION                       and keeps one out
+//! revoke-access BY                           the coordinator revokes a person's or program's access
+//! reinstate-access BY                        and gives it back
 //! in ROOM                                    what follows is about another room; the first one is `main`
 //! open BY title="..." terms="..."            the coordinator opens the room
 //! report BY what="..." ... CONSENT           or a report does: what how discovered countermeasures ongoing leak help contacts police
@@ -340,6 +342,9 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::ParticipantNotFound => "PARTICIPANT_NOT_FOUND",
         Refusal::OrganisationNotFound => "ORGANISATION_NOT_FOUND",
         Refusal::OrganisationSuspended => "ORGANISATION_SUSPENDED",
+        Refusal::AlreadyRevoked => "ALREADY_REVOKED",
+        Refusal::ActorNotRevoked => "ACTOR_NOT_REVOKED",
+        Refusal::NotForYourself => "NOT_FOR_YOURSELF",
         Refusal::ReportNotFound => "REPORT_NOT_FOUND",
         Refusal::IndexPastEnd => "INDEX_PAST_END",
         Refusal::RequestIdReused => "REQUEST_ID_REUSED",

@@ -22,6 +22,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::identity::forge::{self, Forge, TRUST_DOMAIN};
 
+mod process;
 mod reload;
 
 const ANNA: &str = "org/region-a/user/anna";

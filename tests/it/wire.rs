@@ -1,5 +1,6 @@
 //! What callers of a real server can see, and what they can't: over sockets, with certificates and a store.
 
+mod access;
 mod bad_consent;
 mod bad_input;
 mod canaries;

@@ -120,6 +120,18 @@ impl WireWorld {
                 self.peers.retain(|who, _| who.split('/').next() != Some(by));
                 Ok("suspended".to_owned())
             }
+            "revoke-access" => {
+                let actor = actor_of(by);
+                let request = pb::RevokeActorRequest { request_id, actor, reason: "r".to_owned() };
+                let _: pb::RevokeActorResponse = self.call(coordinator, "AccessService/RevokeActor", &request)?;
+                Ok("done".to_owned())
+            }
+            "reinstate-access" => {
+                let actor = actor_of(by);
+                let request = pb::ReinstateActorRequest { request_id, actor, reason: "r".to_owned() };
+                let _: pb::ReinstateActorResponse = self.call(coordinator, "AccessService/ReinstateActor", &request)?;
+                Ok("done".to_owned())
+            }
             "clock" => {
                 self.world.advance_clock(duration(by));
                 Ok("time passes".to_owned())
@@ -392,4 +404,9 @@ fn wire_transcripts_hold_for_a_real_server() {
     assert!(wrong.is_empty(), "{} of {}:\n\n{}", wrong.len(), transcripts.len(), wrong.join("\n\n"));
     println!("{} transcripts against a real server", transcripts.len());
     assert!(transcripts.len() >= 50);
+}
+
+/// As a certificate names it: an organisation alone is its person `duty`.
+fn actor_of(by: &str) -> String {
+    if by.contains('/') { format!("org/{by}") } else { format!("org/{by}/user/duty") }
 }

@@ -19,7 +19,7 @@ use samverkan::engine::{Ids, Rates};
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
 use samverkan::room::ids::{Actor, Timestamp};
-use samverkan::server::{Config, Running, Server, system_clock};
+use samverkan::server::{Config, ReloadError, Reloaded, Running, Server, system_clock};
 use samverkan::service::StreamLimits;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -47,7 +47,7 @@ pub(crate) struct World {
     clock: Arc<AtomicI64>,
     reserve_mib: u64,
     ids: Ids,
-    streams: StreamLimits,
+    pub(crate) streams: StreamLimits,
     server: Option<Running>,
 }
 
@@ -77,9 +77,9 @@ impl World {
         world
     }
 
-    async fn serve(&mut self) {
+    fn config(&self) -> Config {
         let own = self.folder.path().join("server");
-        let config = Config {
+        Config {
             listen: "127.0.0.1:0".parse().expect("an address"),
             trust_domain: TRUST_DOMAIN.to_owned(),
             coordinator: COORDINATOR.parse().expect("an organisation id"),
@@ -95,7 +95,11 @@ impl World {
             connections: ConnectionLimits::default(),
             streams: self.streams,
             rates: Rates::default(),
-        };
+        }
+    }
+
+    async fn serve(&mut self) {
+        let config = self.config();
         let clock = self.clock.clone();
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));
         self.server = Some(Server::start_with(config, clock, self.ids.clone()).await.expect("the server starts"));
@@ -115,6 +119,17 @@ impl World {
         self.serve().await;
     }
 
+    /// The server's files hold another certificate and key from now on; it takes them up with [`Self::reload`].
+    pub(crate) fn new_server_certificate(&self) {
+        let issued = self.authority.issue_server(&["127.0.0.1".to_owned()], 2, system_clock()).expect("a certificate");
+        issued.write(&self.folder.path().join("server"), Existing::Replace).expect("it is written");
+    }
+
+    /// The server reads its files again.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.server.as_ref().expect("it runs").reloader().reload(self.config()).await
+    }
+
     /// What the clock shows, in microseconds.
     pub(crate) fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
@@ -127,6 +142,10 @@ impl World {
 
     /// Connects as `ORGANISATION` (its person `duty`) or `ORGANISATION/user|service/NAME`.
     pub(crate) async fn peer(&self, who: &str) -> Peer {
+        self.connect(who).await.expect("it connects")
+    }
+
+    async fn connect(&self, who: &str) -> Result<Peer, tonic::transport::Error> {
         let name = if who.contains('/') { format!("org/{who}") } else { format!("org/{who}/user/duty") };
         let actor: Actor = name.parse().expect("an actor");
         let folder: PathBuf = self.folder.path().join(name.replace('/', "."));
@@ -148,8 +167,21 @@ impl World {
             }
         });
         let endpoint = Endpoint::from(format!("https://{address}").parse::<Uri>().expect("a URI"));
-        let channel = endpoint.connect_with_connector(connector).await.expect("it connects");
-        Peer { organisation: actor.organisation.to_string(), channel, heard: Arc::default() }
+        let channel = endpoint.connect_with_connector(connector).await?;
+        Ok(Peer { organisation: actor.organisation.to_string(), channel, heard: Arc::default() })
+    }
+
+    /// Whether somebody can connect and is served. In TLS 1.3 a client learns only after its handshake that it was refused.
+    pub(crate) async fn admits(&self, who: &str) -> bool {
+        let Ok(peer) = self.connect(who).await else { return false };
+        let request = tonic_health::pb::HealthCheckRequest::default();
+        peer.call::<tonic_health::pb::HealthCheckResponse>("grpc.health.v1.Health/Check", &request).await.is_ok()
+    }
+
+    /// How many connections somebody has.
+    pub(crate) fn callers(&self, who: &str) -> usize {
+        let callers = self.server.as_ref().expect("it runs").connections().callers();
+        callers.iter().filter(|caller| caller.actor.to_string() == format!("org/{who}")).count()
     }
 
     /// A context of this organisation at the server, with files of its own in `folder`; its certificate was issued at `issued_at`, for two

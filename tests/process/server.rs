@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use crate::Wrong;
 use crate::ground::{COORDINATOR, Ground, TRUST_DOMAIN, said};
 
+/// Limits of clients that post as fast as they can.
+const LIFTED: &str = "writes_per_second = 10000000\nwritten_kib_per_second = 10000000\nconsents_per_second = 1000000\n\
+                      handshakes_per_address_per_second = 100000\n";
+
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How a server is started.
@@ -16,6 +20,8 @@ pub(crate) struct Launch {
     /// A program and its arguments that start the server: `strace …`.
     pub(crate) through: Vec<String>,
     pub(crate) environment: Vec<(&'static str, String)>,
+    /// Lines of the section `limits`, instead of those that lift what would only slow the faults down.
+    pub(crate) limits: Option<&'static str>,
     /// Instead of 16.
     pub(crate) reserve_mib: Option<u64>,
 }
@@ -58,10 +64,10 @@ impl Server {
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[identity]\ntrust_domain = {TRUST_DOMAIN:?}\ncoordinator = {COORDINATOR:?}\n\
              [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
              [store]\ndirectory = {:?}\nreserve_mib = {}\n[log]\nfilter = \"warn\"\n\
-             [limits]\nwrites_per_second = 10000000\nwritten_kib_per_second = 10000000\nconsents_per_second = 1000000\n\
-             handshakes_per_address_per_second = 100000\n",
+             [limits]\n{}",
             ground.store,
-            launch.reserve_mib.unwrap_or(16)
+            launch.reserve_mib.unwrap_or(16),
+            launch.limits.unwrap_or(LIFTED),
         );
         said(fs::write(&path, config))?;
         let log_path = ground.folder.join("server.log");

@@ -331,6 +331,19 @@ pub(super) fn room_seen_as(seen: &pb::RoomSeenAs) -> Told {
     }
 }
 
+pub(super) fn access_changed(changed: &pb::AccessChanged) -> Told {
+    let (actor, by) = (&changed.actor, &changed.changed_by);
+    match changed.change() {
+        pb::AccessChange::CertificateRevoked => {
+            let certificate = changed.certificate_sha256.get(..16).unwrap_or(&changed.certificate_sha256);
+            format!("{by} revoked a certificate of {actor}: {certificate}").into()
+        }
+        pb::AccessChange::ActorRevoked => format!("{by} revoked the access of {actor}").into(),
+        pb::AccessChange::ActorReinstated => format!("{by} let {actor} in again").into(),
+        pb::AccessChange::Unspecified => format!("{by} changed the access of {actor}").into(),
+    }
+}
+
 fn withdrawn_ranges(ranges: &[pb::IndexRange]) -> String {
     let count: u64 = ranges.iter().map(|range| (range.last_index + 1).saturating_sub(range.first_index)).sum();
     let each: Vec<_> = ranges

@@ -612,6 +612,8 @@ fn every_kind_has_its_own_word_and_keys_for_programs() {
     keys(Content::Introduced(Default::default()), "introduced", &["sides"]);
     keys(Content::ReportRead(Default::default()), "report_read", &["participant", "actor"]);
     keys(Content::RoomSeenAs(Default::default()), "room_seen_as", &["participant", "actor"]);
+    let fields = ["participant", "change", "actor", "certificate_sha256", "changed_by"];
+    keys(Content::AccessChanged(Default::default()), "access_changed", &fields);
     keys(
         Content::WithdrawalNotice(Default::default()),
         "withdrawal_notice",

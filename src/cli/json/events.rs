@@ -191,3 +191,13 @@ pub(super) fn report_read(event: &pb::ReportRead) -> Value {
 pub(super) fn room_seen_as(event: &pb::RoomSeenAs) -> Value {
     json!({ "participant": who(&event.participant), "actor": event.actor })
 }
+
+pub(super) fn access_changed(event: &pb::AccessChanged) -> Value {
+    json!({
+        "participant": who(&event.participant),
+        "change": word::<pb::AccessChange>(event.change),
+        "actor": event.actor,
+        "certificate_sha256": text(&event.certificate_sha256),
+        "changed_by": event.changed_by,
+    })
+}

@@ -29,7 +29,7 @@ pub trait Access: Send + Sync + fmt::Debug {
 
 /// Nobody's access was taken away.
 #[derive(Debug)]
-pub(crate) struct Everybody;
+pub(in crate::identity) struct Everybody;
 
 impl Access for Everybody {
     fn ended(&self, _: &Actor, _: &[u8; 32]) -> Option<Ended> {

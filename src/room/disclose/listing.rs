@@ -75,6 +75,11 @@ impl Listing {
         self.present.keys().chain(self.invitations.values().map(|invitation| &invitation.organisation))
     }
 
+    /// Whether the organisation is a participant.
+    pub fn has(&self, organisation: &OrganisationId) -> bool {
+        self.present.contains_key(organisation)
+    }
+
     /// The room as a participant's list shows it; nothing to who isn't in it.
     pub fn shown_to(&self, organisation: &OrganisationId) -> Option<Disclosed<ShownListing>> {
         let role = *self.present.get(organisation)?;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::room::consent::{ConsentChange, Scope};
-use crate::room::event::{AskedFor, Recall, Subject};
+use crate::room::event::{AccessChange, AskedFor, Recall, Subject};
 use crate::room::ids::{
     Actor, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId, RecallId,
     ReleaseId, Timestamp,
@@ -293,6 +293,17 @@ pub enum What {
         participant: ShownParticipant,
         /// By whom.
         reader: Option<Actor>,
+    },
+    /// Somebody's access was taken away or given back (that one's organisation and the coordinator).
+    AccessChanged {
+        /// Whose organisation.
+        participant: ShownParticipant,
+        /// Whose.
+        actor: Actor,
+        /// What happened.
+        change: AccessChange,
+        /// By whom.
+        changed_by: Option<Actor>,
     },
 }
 

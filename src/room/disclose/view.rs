@@ -206,6 +206,12 @@ pub(super) fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Ti
         Event::RoomSeenAs { organisation } => {
             What::SeenAs { participant: shown(organisation)?, reader: entry.author.clone() }
         }
+        Event::AccessChanged { actor, change, by: _ } => What::AccessChanged {
+            participant: shown(&actor.organisation)?,
+            actor: actor.clone(),
+            change: *change,
+            changed_by: entry.author.clone(),
+        },
     })
 }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AskedFor, IntakeReport, Recall, Subject};
+use super::{AccessChange, AskedFor, IntakeReport, Recall, Subject};
 use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::ids::{
     Actor, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId, RecallId,
-    ReleaseId, Timestamp,
+    ReleaseId, Seq, Timestamp,
 };
 use crate::room::words::{AskAnswer, Material, RecallAnswer, Role, Tlp};
 
@@ -127,6 +127,15 @@ pub enum Command {
     RemoveSuspended {
         /// Whom.
         organisation: OrganisationId,
+    },
+    /// Record what the directory says about the access of somebody of an organisation that is here; once.
+    RecordAccessChange {
+        /// Whose.
+        actor: Actor,
+        /// What happened.
+        change: AccessChange,
+        /// The directory's entry.
+        by: Seq,
     },
     /// Change a participant's part.
     ChangeRole {

@@ -32,6 +32,8 @@ pub(in crate::room) struct Matters {
     pub(in crate::room) police: BTreeMap<Slot, Option<Timestamp>>,
     /// Which actors of the coordinator have read which version of a report.
     pub(in crate::room) report_reads: BTreeSet<(Actor, Seq)>,
+    /// The directory's entries about accesses that are recorded here.
+    pub(in crate::room) access_changes: BTreeSet<Seq>,
 }
 
 /// A question of the coordinator to a source.
@@ -163,6 +165,7 @@ impl RoomState {
                     self.matters.report_reads.insert((author.clone(), version));
                 }
             }
+            Event::AccessChanged { by, .. } => drop(self.matters.access_changes.insert(*by)),
             _ => {}
         }
         self.find_next_due();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::access::access_change;
 use super::words::{ask_answer, audience, material, recall_answer, role};
 use super::{consent_change, display_name, message, of_name, of_participant, participants, time};
 use crate::api;
@@ -205,6 +206,16 @@ pub(super) fn content(what: &What, directory: &Directory) -> api::delivery::Cont
         }
         What::SeenAs { participant, reader } => {
             Content::RoomSeenAs(api::RoomSeenAs { participant: who(participant), actor: actor(reader.as_ref()) })
+        }
+        What::AccessChanged { participant, actor: of, change, changed_by } => {
+            let (change, certificate_sha256) = access_change(*change);
+            Content::AccessChanged(api::AccessChanged {
+                participant: who(participant),
+                change: change.into(),
+                actor: of.to_string(),
+                certificate_sha256,
+                changed_by: actor(changed_by.as_ref()),
+            })
         }
     }
 }

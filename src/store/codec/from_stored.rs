@@ -9,7 +9,7 @@ use super::{What, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
 use crate::room::event::{
-    AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
+    AccessChange, AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
 };
 use crate::room::ids::{
     Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
@@ -71,6 +71,12 @@ pub(super) fn directory_entry(header: &pb::Header) -> Result<DirectoryEntry, Wha
         Stored::RoomCreated(stored) => DirectoryEvent::RoomCreated {
             room: RoomId::from_bytes(id(&stored.room)?),
             participant: ParticipantId::from_bytes(id(&stored.participant)?),
+        },
+        Stored::AccessChanged(stored) => DirectoryEvent::AccessChanged {
+            actor: if stored.actor.is_empty() { None } else { Some(actor(&stored.actor)?) },
+            change: access_change(stored.change(), &stored.certificate)?,
+            reason: stored.reason.as_str().into(),
+            rooms: stored.rooms.iter().map(|room| Ok(RoomId::from_bytes(id(room)?))).collect::<Result<_, What>>()?,
         },
         Stored::ConnectionRecorded(stored) => {
             let rooms: Vec<RoomId> =
@@ -259,12 +265,31 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         }
         Stored::ReportRead(stored) => Event::ReportRead { organisation: organisation(&stored.organisation)? },
         Stored::RoomSeenAs(stored) => Event::RoomSeenAs { organisation: organisation(&stored.organisation)? },
+        Stored::AccessChangeRecorded(stored) => Event::AccessChanged {
+            actor: actor(&stored.actor)?,
+            change: access_change(stored.change(), &stored.certificate)?,
+            by: Seq(stored.directory_seq),
+        },
         Stored::OrganisationRegistered(_)
+        | Stored::AccessChanged(_)
         | Stored::OrganisationSuspended(_)
         | Stored::RoomCreated(_)
         | Stored::ConnectionRecorded(_) => return Err("holds a directory entry in a room"),
         Stored::AuditRecorded(_) => return Err("holds a record of the audit trail in a room"),
     })
+}
+
+fn access_change(change: pb::AccessChange, certificate: &[u8]) -> Result<AccessChange, What> {
+    match change {
+        pb::AccessChange::CertificateRevoked => {
+            let certificate =
+                certificate.try_into().map_err(|_| "holds a certificate's digest that has not 32 bytes")?;
+            Ok(AccessChange::CertificateRevoked(certificate))
+        }
+        pb::AccessChange::ActorRevoked => Ok(AccessChange::ActorRevoked),
+        pb::AccessChange::ActorReinstated => Ok(AccessChange::ActorReinstated),
+        pb::AccessChange::Unspecified => Err("holds an unknown change of an access"),
+    }
 }
 
 const NO_PAYLOAD: What = "lacks a payload";

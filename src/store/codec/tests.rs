@@ -6,7 +6,7 @@ use super::*;
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::DirectoryEvent;
 use crate::room::event::{
-    AskedFor, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
+    AccessChange, AskedFor, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
 };
 use crate::room::ids::{
     Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
@@ -121,6 +121,7 @@ fn events_of_consent_in_full(message: Message) -> Vec<Event> {
         let statute = "27 kap. 2 § rättegångsbalken".into();
         Arc::new(LegalDuty { statute, messages: messages(), to: organisation("police"), suppress_until })
     };
+    let access = |change| Event::AccessChanged { actor: actor("org/region-a/user/anna"), change, by: Seq(4) };
     let side = |n: u8, organisation: &OrganisationId, words: &str| IntroductionSide {
         id: IntroductionId::from_bytes([n; 16]),
         organisation: organisation.clone(),
@@ -202,6 +203,9 @@ fn events_of_consent_in_full(message: Message) -> Vec<Event> {
         Event::Introduced { sides: [side(15, &a, "08-123"), side(16, &b, "08-456")] },
         Event::ReportRead { organisation: a.clone() },
         Event::RoomSeenAs { organisation: a },
+        access(AccessChange::CertificateRevoked([9; 32])),
+        access(AccessChange::ActorRevoked),
+        access(AccessChange::ActorReinstated),
     ]
 }
 

@@ -8,7 +8,9 @@ use prost::Message as _;
 use super::{Unsealed, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
-use crate::room::event::{AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Subject};
+use crate::room::event::{
+    AccessChange, AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Subject,
+};
 use crate::room::ids::{MessageId, OrganisationId};
 use crate::room::mailbox::{Range, Run};
 use crate::room::words::{
@@ -50,6 +52,16 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
         }
         DirectoryEvent::RoomCreated { room, participant } => {
             Stored::RoomCreated(pb::RoomCreated { room: id(room.as_bytes()), participant: id(participant.as_bytes()) })
+        }
+        DirectoryEvent::AccessChanged { actor, change, reason, rooms } => {
+            let (change, certificate) = access_change(*change);
+            Stored::AccessChanged(pb::AccessChanged {
+                change: change.into(),
+                certificate,
+                actor: actor.as_ref().map(ToString::to_string).unwrap_or_default(),
+                reason: reason.to_string(),
+                rooms: rooms.iter().map(|room| id(room.as_bytes())).collect(),
+            })
         }
         DirectoryEvent::ConnectionRecorded { rooms, reason } => Stored::ConnectionRecorded(pb::ConnectionRecorded {
             rooms: rooms.iter().map(|room| id(room.as_bytes())).collect(),
@@ -282,8 +294,23 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
         Event::RoomSeenAs { organisation } => {
             Stored::RoomSeenAs(pb::RoomSeenAs { organisation: organisation.to_string() })
         }
+        Event::AccessChanged { actor, change, by } => {
+            let (change, certificate) = access_change(*change);
+            let (change, actor, directory_seq) = (change.into(), actor.to_string(), by.0);
+            Stored::AccessChangeRecorded(pb::AccessChangeRecorded { change, certificate, actor, directory_seq })
+        }
     };
     (plain, None)
+}
+
+fn access_change(change: AccessChange) -> (pb::AccessChange, Bytes) {
+    match change {
+        AccessChange::CertificateRevoked(certificate) => {
+            (pb::AccessChange::CertificateRevoked, Bytes::copy_from_slice(&certificate))
+        }
+        AccessChange::ActorRevoked => (pb::AccessChange::ActorRevoked, Bytes::new()),
+        AccessChange::ActorReinstated => (pb::AccessChange::ActorReinstated, Bytes::new()),
+    }
 }
 
 fn words<'a>(words: impl IntoIterator<Item = &'a Arc<str>>) -> Option<Vec<u8>> {

@@ -217,6 +217,7 @@ impl Model {
             | Event::IntroductionAnswered { organisation, .. }
             | Event::ReportRead { organisation }
             | Event::RoomSeenAs { organisation } => private(organisation),
+            Event::AccessChanged { actor, .. } => private(&actor.organisation),
             Event::ConsentAsked { source, .. } => private(source),
             Event::AskLapsed { ask } => self.entries[..n].iter().any(|entry| {
                 matches!(&entry.event, Event::ConsentAsked { ask: asked, source, .. } if asked == ask && private(source))

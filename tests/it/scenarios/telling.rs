@@ -6,7 +6,7 @@ use samverkan::room::consent::{Consent, ExpiryChange, Name, Scope};
 use samverkan::room::disclose::{
     AudienceReason, Receipts, SeenAs, ShownIntroduction, ShownMessage, ShownParticipant, What,
 };
-use samverkan::room::event::{AskedFor, IntakeReport, Subject};
+use samverkan::room::event::{AccessChange, AskedFor, IntakeReport, Subject};
 use samverkan::room::ids::{Actor, IntroductionId, MessageId, ParticipantId, Timestamp};
 use samverkan::room::words::{Audience, Material, PoliceAnswer};
 
@@ -281,6 +281,16 @@ impl PureWorld {
             What::SeenAs { participant, reader } => {
                 Told::SeenAs { name: self.who(&participant).name, by: reader.as_ref().map_or_else(String::new, acting) }
             }
+            What::AccessChanged { participant, actor, change, changed_by } => Told::AccessChanged {
+                name: self.who(&participant).name,
+                what: match change {
+                    AccessChange::CertificateRevoked(_) => "certificate revoked",
+                    AccessChange::ActorRevoked => "revoked",
+                    AccessChange::ActorReinstated => "reinstated",
+                },
+                actor: acting(&actor),
+                by: changed_by.as_ref().map_or_else(String::new, acting),
+            },
         }
     }
 

@@ -1,12 +1,15 @@
 //! The whole server, whose files change under it: what takes effect, whom it cuts, and that what is wrong changes nothing.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use samverkan::api as pb;
 use samverkan::identity::ConnectionLimits;
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
 use samverkan::service::StreamLimits;
 
 use super::*;
+use crate::world::{logs, sharing_logs};
 
 struct World {
     files: Files,
@@ -136,4 +139,85 @@ async fn limits_take_effect_and_what_needs_a_new_start_is_named() {
     let mut third = world.connect(&anna).await.expect("the handshake stands");
     ends(&mut third).await;
     assert_eq!(world.running.connections().len(), 2);
+}
+
+/// Figures: printed, not asserted. That nobody who is healthy notices is. Slow: `.ci/run reload`, or `--ignored`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute of reloads; run by .ci/run reload"]
+async fn a_thousand_reloads_under_load_fail_no_call_and_drop_no_stream() {
+    const RELOADS: usize = 1000;
+    let world = Arc::new(crate::world::World::start().await);
+    let (coordinator, [a, b]) = world.peers(["region-a", "region-b"]).await;
+    let room = coordinator.open().await;
+    for peer in [&a, &b] {
+        coordinator.bring(&room, peer, sharing_logs(pb::Attribution::Named)).await;
+    }
+    let stop = CancellationToken::new();
+    // Ten healthy streams that stay, one who posts, one who connects anew for each call.
+    let (mut readers, messages) = (Vec::new(), Arc::new(AtomicU64::new(0)));
+    for _ in 0..10 {
+        let mut stream = world.peer("region-b/user/bo").await.subscribe(&room, 0).await.expect("it follows");
+        let (stop, messages) = (stop.clone(), messages.clone());
+        readers.push(tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    batch = stream.batch() => {
+                        let batch = batch.expect("no healthy stream is dropped");
+                        messages.fetch_add(batch.deliveries.len() as u64, Ordering::Relaxed);
+                    }
+                }
+            }
+        }));
+    }
+    let posting = tokio::spawn({
+        let (stop, room) = (stop.clone(), room.clone());
+        async move {
+            let mut posted = 0;
+            while !stop.is_cancelled() {
+                a.post(&room, logs("GET / 200")).await.expect("no call fails");
+                posted += 1;
+            }
+            posted
+        }
+    });
+    let connecting = tokio::spawn({
+        let (stop, world) = (stop.clone(), world.clone());
+        async move {
+            let mut connected = 0;
+            while !stop.is_cancelled() {
+                let peer = world.peer("region-b/user/bea").await;
+                let request = pb::ListRoomsRequest::default();
+                peer.call::<pb::ListRoomsResponse>("RoomService/ListRooms", &request).await.expect("no call fails");
+                connected += 1;
+                // Well below the handshakes that one address may begin.
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            }
+            connected
+        }
+    });
+    let begun = std::time::Instant::now();
+    let mut slowest = Duration::ZERO;
+    for n in 0..RELOADS {
+        // Every other time with another certificate, which clients check.
+        if n % 2 == 0 {
+            world.new_server_certificate();
+        }
+        let one = std::time::Instant::now();
+        let reloaded = world.reload().await.expect("good files");
+        slowest = slowest.max(one.elapsed());
+        assert_eq!(reloaded.cut, 0, "everybody is healthy");
+    }
+    let took = begun.elapsed();
+    stop.cancel();
+    for reader in readers {
+        reader.await.expect("no healthy stream was dropped");
+    }
+    let (posted, connected): (u64, u64) =
+        (posting.await.expect("no call failed"), connecting.await.expect("no call failed"));
+    let messages = messages.load(Ordering::Relaxed);
+    println!(
+        "reloads: {RELOADS} in {took:.1?}, slowest {slowest:.1?}; meanwhile {posted} posts, {messages} deliveries on 10 streams, \
+         {connected} new connections; calls failed 0, streams dropped 0"
+    );
 }

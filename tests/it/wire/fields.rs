@@ -449,6 +449,55 @@ async fn of_the_coordinators_own_acts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_accesses() {
+    let (world, coordinator, _, room) = world().await;
+    let before = last_index(&coordinator, &room).await;
+    let (request_id, actor, reason) = (id(), "org/region-a/user/bo".to_owned(), "left".to_owned());
+    let certificate_sha256 = "0f".repeat(32);
+    let good =
+        pb::RevokeCertificateRequest { request_id, certificate_sha256, actor: actor.clone(), reason: reason.clone() };
+    let wrong: &[Wrong<pb::RevokeCertificateRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("certificate_sha256", |q| q.certificate_sha256.clear()),
+        ("certificate_sha256", |q| q.certificate_sha256.make_ascii_uppercase()),
+        ("certificate_sha256", |q| q.certificate_sha256.push_str("00")),
+        ("actor", |q| q.actor = "region-a".into()),
+        ("reason", |q| q.reason.clear()),
+        ("reason", |q| q.reason = over(1024)),
+    ];
+    refused(&coordinator, "AccessService/RevokeCertificate", true, &good, wrong).await;
+
+    let good = pb::RevokeActorRequest { request_id: id(), actor: actor.clone(), reason: reason.clone() };
+    let wrong: &[Wrong<pb::RevokeActorRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("actor", |q| q.actor.clear()),
+        ("actor", |q| q.actor = "region-a/user/bo".into()),
+        ("reason", |q| q.reason.clear()),
+        ("reason", |q| q.reason = over(1024)),
+    ];
+    refused(&coordinator, "AccessService/RevokeActor", true, &good, wrong).await;
+
+    let good = pb::ReinstateActorRequest { request_id: id(), actor, reason };
+    let wrong: &[Wrong<pb::ReinstateActorRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("actor", |q| q.actor.clear()),
+        ("reason", |q| q.reason.clear()),
+        ("reason", |q| q.reason = over(1024)),
+    ];
+    refused(&coordinator, "AccessService/ReinstateActor", true, &good, wrong).await;
+
+    let good = pb::ListRevocationsRequest::default();
+    let wrong: &[Wrong<pb::ListRevocationsRequest>] =
+        &[("page_size", |q| q.page_size = -1), ("page_token", |q| q.page_token = "AAAA".into())];
+    refused(&coordinator, "AccessService/ListRevocations", false, &good, wrong).await;
+    let good = pb::ListLiveConnectionsRequest::default();
+    let wrong: &[Wrong<pb::ListLiveConnectionsRequest>] =
+        &[("page_size", |q| q.page_size = -1), ("page_token", |q| q.page_token = "AAAA".into())];
+    refused(&coordinator, "AccessService/ListLiveConnections", false, &good, wrong).await;
+    nothing_was_written(world, &coordinator, &room, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_introductions() {
     use pb::answer_introduction_request::Answer;
     let (world, coordinator, a, room) = world().await;

@@ -81,6 +81,17 @@ impl WireWorld {
             Content::ReportAmended(told) => Told::ReportAmended { name: name(&told.participant) },
             Content::ReportRead(told) => Told::ReportRead { name: name(&told.participant), by: acting(&told.actor) },
             Content::RoomSeenAs(told) => Told::SeenAs { name: name(&told.participant), by: acting(&told.actor) },
+            Content::AccessChanged(told) => Told::AccessChanged {
+                name: name(&told.participant),
+                what: match told.change() {
+                    pb::AccessChange::CertificateRevoked => "certificate revoked",
+                    pb::AccessChange::ActorRevoked => "revoked",
+                    pb::AccessChange::ActorReinstated => "reinstated",
+                    pb::AccessChange::Unspecified => "changed",
+                },
+                actor: acting(&told.actor),
+                by: acting(&told.changed_by),
+            },
             Content::TermsChanged(told) => Told::TermsChanged { terms: told.terms.clone() },
             Content::MessageRetracted(told) => Told::Retracted {
                 name: name(&told.participant),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use samverkan::api as pb;
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
-use samverkan::room::event::{AskedFor, Command, Draft, IntakeReport, OpenRoom, Subject};
+use samverkan::room::event::{AccessChange, AskedFor, Command, Draft, IntakeReport, OpenRoom, Subject};
 use samverkan::room::ids::{MessageId, Timestamp};
 use uuid::Uuid;
 
@@ -172,6 +172,22 @@ pub(super) fn act(command: &Command, request_id: String, room: Uuid) -> Option<A
             Act::new("RoomService/RemoveParticipant", &request)
         }
         Command::RemoveSuspended { .. } => return None,
+        Command::RecordAccessChange { actor, change, by: _ } => {
+            let (actor, reason) = (actor.to_string(), "r".to_owned());
+            match change {
+                AccessChange::ActorRevoked => {
+                    Act::new("AccessService/RevokeActor", &pb::RevokeActorRequest { request_id, actor, reason })
+                }
+                AccessChange::ActorReinstated => {
+                    Act::new("AccessService/ReinstateActor", &pb::ReinstateActorRequest { request_id, actor, reason })
+                }
+                AccessChange::CertificateRevoked(certificate) => {
+                    let certificate_sha256 = samverkan::identity::summary::hex(certificate);
+                    let request = pb::RevokeCertificateRequest { request_id, certificate_sha256, actor, reason };
+                    Act::new("AccessService/RevokeCertificate", &request)
+                }
+            }
+        }
         Command::ChangeRole { participant, role } => {
             let (participant, role) = (name(participant), word::<pb::Role>(role));
             let request = pb::ChangeRoleRequest { request_id, room_id, participant, role };

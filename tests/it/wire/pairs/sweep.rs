@@ -213,6 +213,8 @@ impl Asking<'_> {
         self.ask("AuditService/ListAuditRecords", &pb::ListAuditRecordsRequest::default());
         self.ask("AuditService/TailAuditRecords", &pb::TailAuditRecordsRequest::default());
         self.ask("OrganisationService/ListOrganisations", &pb::ListOrganisationsRequest::default());
+        self.ask("AccessService/ListRevocations", &pb::ListRevocationsRequest::default());
+        self.ask("AccessService/ListLiveConnections", &pb::ListLiveConnectionsRequest::default());
         for organisation_id in names.clone() {
             self.ask("OrganisationService/GetOrganisation", &pb::GetOrganisationRequest { organisation_id });
         }
@@ -377,6 +379,16 @@ impl Asking<'_> {
             let organisation = organisation_id.clone();
             let request = pb::RegisterOrganisationRequest { request_id, organisation_id: organisation, display_name };
             self.ask("OrganisationService/RegisterOrganisation", &request);
+            // Nobody who is here.
+            let actor = format!("org/{organisation_id}/user/gone-{}", self.made.len());
+            let request = pb::RevokeActorRequest { request_id: self.id(), actor: actor.clone(), reason: reason() };
+            self.ask("AccessService/RevokeActor", &request);
+            let (request_id, certificate_sha256) = (self.id(), format!("{:064x}", self.made.len()));
+            let request =
+                pb::RevokeCertificateRequest { request_id, certificate_sha256, actor: actor.clone(), reason: reason() };
+            self.ask("AccessService/RevokeCertificate", &request);
+            let request = pb::ReinstateActorRequest { request_id: self.id(), actor, reason: reason() };
+            self.ask("AccessService/ReinstateActor", &request);
             let request_id = self.id();
             let request = pb::SuspendOrganisationRequest { request_id, organisation_id, reason: reason() };
             self.ask("OrganisationService/SuspendOrganisation", &request);
