@@ -243,8 +243,8 @@ impl Engine {
     ) -> Self {
         let page_token_key = store.secret();
         let trail = Trail::start(store.clone(), committer.clone(), clock.clone(), trail);
-        let directory = log.directory().clone();
-        let shared = Arc::new(Shared::new(store, committer, trail, clock, pace, directory, listings, settings.rates));
+        let known = (log.directory().clone(), listings);
+        let shared = Arc::new(Shared::new(store, committer, trail, clock, pace, known, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
         engine.finish_access_changes(unrecorded).await;

@@ -88,8 +88,7 @@ impl Shared {
         trail: Trail,
         clock: Clock,
         pace: Option<Pace>,
-        directory: Directory,
-        listings: Listings,
+        (directory, listings): (Directory, Listings),
         rates: Rates,
     ) -> Self {
         Self {

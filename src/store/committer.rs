@@ -68,10 +68,12 @@ impl CommitError {
     }
 }
 
+type Done = oneshot::Sender<Result<(), CommitError>>;
+
 struct Job {
     frames: Vec<Frame>,
     bytes: usize,
-    done: oneshot::Sender<Result<(), CommitError>>,
+    done: Done,
     /// Given back when the job is done.
     _room_in_queue: Option<OwnedSemaphorePermit>,
 }
@@ -79,7 +81,7 @@ struct Job {
 /// A commit under way.
 struct Commit {
     frames: Vec<Frame>,
-    waiting: Vec<(oneshot::Sender<Result<(), CommitError>>, Option<OwnedSemaphorePermit>)>,
+    waiting: Vec<(Done, Option<OwnedSemaphorePermit>)>,
 }
 
 enum Queue {

@@ -66,7 +66,7 @@ pub(super) fn history(seed: u64, control: Control) -> Outcome {
             sim.world().violation.get_or_insert(format!("{life} processes, and the history does not end"));
             break;
         }
-        if let Err(why) = compare_stores(&sim, &*store) {
+        if let Err(why) = compare_stores(&sim, &store) {
             sim.world().violation.get_or_insert(why);
             break;
         }
@@ -355,20 +355,21 @@ async fn look_at_everything(sim: &Arc<Sim>, store: Arc<SimStore>) {
         found.push((room, actor, deliveries));
     }
     let now = engine.now();
-    let mut world = sim.world();
-    for (room, actor, deliveries) in found {
-        let view = &mut world.views[room];
-        view.pure.now = now.max(view.pure.state.last_recorded_at());
-        let is_here = samverkan::room::disclose::Reader::new(&view.pure.state, &actor).is_ok();
-        let whole = if is_here { view.last(&actor) } else { 0 };
-        let wrong = match deliveries.len() as u64 == whole {
-            false => Some(format!("{} deliveries of {whole}", deliveries.len())),
-            true => view.compare_mailbox(&actor, &deliveries).err(),
-        };
-        if let Some(why) = wrong {
-            world.violation.get_or_insert(format!("at the end, {actor} in room {room}: {why}"));
+    {
+        let mut world = sim.world();
+        for (room, actor, deliveries) in found {
+            let view = &mut world.views[room];
+            view.pure.now = now.max(view.pure.state.last_recorded_at());
+            let is_here = samverkan::room::disclose::Reader::new(&view.pure.state, &actor).is_ok();
+            let whole = if is_here { view.last(&actor) } else { 0 };
+            let wrong = match deliveries.len() as u64 == whole {
+                false => Some(format!("{} deliveries of {whole}", deliveries.len())),
+                true => view.compare_mailbox(&actor, &deliveries).err(),
+            };
+            if let Some(why) = wrong {
+                world.violation.get_or_insert(format!("at the end, {actor} in room {room}: {why}"));
+            }
         }
     }
-    drop(world);
     engine.stop().await;
 }
