@@ -4,6 +4,8 @@
 //! health says so, open streams end with a reason; after [`limits::STOP_TIME_MAX`] what is left is cut; then the engine commits what
 //! it has taken and the store is closed. Leans on everything. Tested over real sockets in `tests/it`.
 
+mod enrolment;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,11 +15,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::enrolment::Desk;
 use crate::engine::{Engine, Ids, LoadError, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::tls::load_authorities;
 use crate::identity::{
-    Acceptor, ConnectionLimits, Connections, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
+    Acceptor, ConnectionLimits, Connections, IssueError, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
 };
 use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
@@ -64,12 +67,29 @@ pub struct Config {
     pub reserve_mib: u64,
     /// Serve a store that is behind its high-water file, or has none, and record that.
     pub accept_rollback: bool,
+    /// How somebody without a certificate gets one; `None`: not here.
+    pub enrolment: Option<EnrolmentSettings>,
     /// Terms of rooms that are opened without any, and of those that a report opens; such as [`DEFAULT_TERMS`].
     pub terms: Arc<str>,
     /// How many connections.
     pub connections: ConnectionLimits,
     /// How many open streams.
     pub streams: StreamLimits,
+}
+
+/// Where and by whom certificates are issued to those who were invited.
+#[derive(Debug, Clone)]
+pub struct EnrolmentSettings {
+    /// Where to listen; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// How clients reach that, host and port. Empty: as it listens.
+    pub address: String,
+    /// How they reach the server, host and port. `None`: the host of `address`, the server's port.
+    pub server: Option<String>,
+    /// The folder of the authority that issues.
+    pub authority: PathBuf,
+    /// Days that certificates last.
+    pub days: u32,
 }
 
 /// Why the server did not start.
@@ -84,6 +104,15 @@ pub enum StartError {
     /// The certificates do not make a TLS server.
     #[error("TLS settings: {0}")]
     Tls(#[from] rustls::Error),
+    /// The authority that is to issue can't be used.
+    #[error("enrolment.authority: {0}")]
+    Authority(#[from] IssueError),
+    /// Clients that know the authority could not check the server.
+    #[error("tls.certificate: was not issued by enrolment.authority, which those who enrol are told to expect")]
+    ServerNotOfAuthority,
+    /// What it issues would not be accepted.
+    #[error("tls.client_roots: lacks the authority of enrolment.authority, so that what it issues would be refused")]
+    AuthorityNotAClientRoot,
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -115,6 +144,7 @@ pub struct Running {
     serving: Serving,
     stopping: CancellationToken,
     served: JoinHandle<io::Result<()>>,
+    enrolment: Option<SocketAddr>,
 }
 
 impl Server {
@@ -132,6 +162,10 @@ impl Server {
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
         let own = KeyedCertificate::load(&config.certificate, &config.key)?;
         let tls = ServerTls::new(&own, load_authorities(&config.client_roots)?, trust_domain)?;
+        let enrolment = match &config.enrolment {
+            Some(settings) => Some(Desk::prepare(settings, &own, &config.client_roots).await?),
+            None => None,
+        };
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -155,13 +189,20 @@ impl Server {
         let stopping = CancellationToken::new();
         let acceptor = Acceptor::new(listener, tls, config.connections);
         let connections = acceptor.connections();
-        let edge = Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, stopping.clone());
+        let facts = enrolment.as_ref().map(|desk| desk.facts());
+        let edge =
+            Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, facts, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
         let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        let enrolment_address = enrolment.as_ref().map(|desk| desk.address);
+        if let Some(desk) = enrolment {
+            desk.open(engine.clone(), address, stopping.clone());
+        }
         tracing::info!(
             %address,
+            enrolment = enrolment_address.map(tracing::field::display),
             store = %config.store.display(),
             trust_domain = config.trust_domain,
             coordinator = %config.coordinator,
@@ -169,7 +210,7 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        Ok(Running { address, engine, connections, serving, stopping, served })
+        Ok(Running { address, engine, connections, serving, stopping, served, enrolment: enrolment_address })
     }
 }
 
@@ -177,6 +218,11 @@ impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where those enrol who have no certificate yet, if anywhere.
+    pub fn enrolment_address(&self) -> Option<SocketAddr> {
+        self.enrolment
     }
 
     /// Who is connected.

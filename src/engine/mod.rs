@@ -32,6 +32,7 @@ use crate::store::committer::{Clock, Committer};
 use crate::store::{Store, codec};
 
 mod directory;
+mod enrolment;
 mod ids;
 pub mod inspect;
 mod load;
@@ -349,7 +350,10 @@ impl Engine {
             }
             DirectoryEvent::OrganisationRegistered { .. }
             | DirectoryEvent::OrganisationSuspended { .. }
-            | DirectoryEvent::ConnectionRecorded { .. } => Err(Refusal::RequestIdReused.into()),
+            | DirectoryEvent::ConnectionRecorded { .. }
+            | DirectoryEvent::InviteCreated(_)
+            | DirectoryEvent::InviteRevoked { .. }
+            | DirectoryEvent::CertificateIssued { .. } => Err(Refusal::RequestIdReused.into()),
         }
     }
 

@@ -7,6 +7,7 @@
 //! - [`accept`]: the accept loop: socket in, [`Accepted`] (stream and [`Caller`]) out, everything else refused.
 //! - [`connections`]: who is connected, how many may be, and how a connection is cut.
 //! - [`refused`]: why somebody was not let in: for our log ([`Refused`]) and for the person at the other end ([`explain`]).
+//! - [`enrolment`]: how somebody without a certificate gets one: invite lines, signing requests, the second socket.
 //! - [`issue`] and [`summary`]: making certificates and saying what is in one.
 //!
 //! Which organisations are registered or suspended is not decided here but on the first call, at the service edge.
@@ -15,6 +16,7 @@
 
 pub mod accept;
 pub mod connections;
+pub mod enrolment;
 mod guarded;
 pub mod issue;
 pub mod name;

@@ -124,6 +124,26 @@ impl KeyedCertificate {
     pub fn certificate(&self) -> &[u8] {
         self.0.cert.first().map_or(&[], |certificate| certificate.as_ref())
     }
+
+    /// The same key and chain, with the certificate of the authority at the end.
+    pub(super) fn with_authority(&self, authority: CertificateDer<'static>) -> CertifiedKey {
+        let mut chain = self.0.cert.clone();
+        if !chain.contains(&authority) {
+            chain.push(authority);
+        }
+        CertifiedKey::new(chain, self.0.key.clone())
+    }
+
+    /// Whether these authorities, and no others, vouch for it as a server's.
+    pub fn is_issued_by(&self, authorities: RootCertStore) -> bool {
+        let Some((own, intermediates)) = self.0.cert.split_first() else { return false };
+        let Ok(parsed) = webpki::EndEntityCert::try_from(own) else { return false };
+        let algorithms = provider().signature_verification_algorithms.all;
+        let usage = webpki::KeyUsage::server_auth();
+        parsed
+            .verify_for_usage(algorithms, &authorities.roots, intermediates, UnixTime::now(), usage, None, None)
+            .is_ok()
+    }
 }
 
 impl fmt::Debug for KeyedCertificate {
@@ -203,7 +223,7 @@ pub fn client_config(own: &KeyedCertificate, server_roots: RootCertStore) -> Res
 
 /// aws-lc-rs, with its key exchanges in our order. The client's order decides, so ours matters on the client; what a server
 /// leaves out is refused. The pure post-quantum groups are left out: should ML-KEM fall, a hybrid still holds.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     use aws_lc_rs::kx_group::{SECP256R1, SECP256R1MLKEM768, X25519, X25519MLKEM768};
     Arc::new(CryptoProvider {
         kx_groups: vec![X25519MLKEM768, SECP256R1MLKEM768, X25519, SECP256R1],

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::enrolment::{Invites, IssuedCertificate, NewInvite};
 use super::event::Request;
-use super::ids::{Actor, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
+use super::ids::{Actor, InviteId, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
 use super::refusal::Refusal;
 
 /// A fact in the directory's log.
@@ -54,6 +55,20 @@ pub enum DirectoryEvent {
         rooms: [RoomId; 2],
         /// The coordinator's words.
         reason: Arc<str>,
+    },
+    /// Somebody may get a certificate by an invite.
+    InviteCreated(NewInvite),
+    /// An invite was taken back before it was used.
+    InviteRevoked {
+        /// Which.
+        invite: InviteId,
+    },
+    /// A certificate was issued; its actor is the entry's author.
+    CertificateIssued {
+        /// By which invite.
+        invite: InviteId,
+        /// What.
+        issued: IssuedCertificate,
     },
 }
 
@@ -125,6 +140,29 @@ pub enum DirectoryCommand {
         /// Why.
         reason: Arc<str>,
     },
+    /// Let somebody get a certificate.
+    CreateInvite {
+        /// For whom, until when.
+        new: NewInvite,
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// Take an invite back.
+    RevokeInvite {
+        /// Which.
+        invite: InviteId,
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// Note a certificate that was made for whoever knows an invite's secret; the caller is who it is for.
+    IssueCertificate {
+        /// By which invite.
+        invite: InviteId,
+        /// What.
+        issued: IssuedCertificate,
+        /// The server's clock.
+        now: Timestamp,
+    },
 }
 
 /// The directory, as the fold of its log.
@@ -134,6 +172,7 @@ pub struct Directory {
     organisations: BTreeMap<OrganisationId, Organisation>,
     rooms: BTreeSet<RoomId>,
     connections: Vec<Connection>,
+    invites: Invites,
     requests: BTreeMap<(Actor, RequestId), Seq>,
     next: Seq,
     last_recorded_at: Timestamp,
@@ -147,6 +186,7 @@ impl Directory {
             organisations: BTreeMap::new(),
             rooms: BTreeSet::new(),
             connections: Vec::new(),
+            invites: Invites::default(),
             requests: BTreeMap::new(),
             next: Seq(0),
             last_recorded_at: Timestamp(0),
@@ -176,6 +216,11 @@ impl Directory {
     ) -> impl Iterator<Item = (&OrganisationId, &Organisation)> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.organisations.range::<OrganisationId, _>((after.map_or(Unbounded, Excluded), Unbounded))
+    }
+
+    /// All invites to get a certificate.
+    pub fn invites(&self) -> &Invites {
+        &self.invites
     }
 
     /// All rooms, by id.
@@ -238,6 +283,26 @@ impl Directory {
                 }
                 Ok(DirectoryEvent::ConnectionRecorded { rooms, reason })
             }
+            DirectoryCommand::CreateInvite { new, now } => {
+                self.coordinator_only(caller)?;
+                if new.actor.organisation != self.coordinator {
+                    self.known(&new.actor.organisation)?;
+                }
+                self.invites.may_create(&new, now)?;
+                Ok(DirectoryEvent::InviteCreated(new))
+            }
+            DirectoryCommand::RevokeInvite { invite, now } => {
+                self.coordinator_only(caller)?;
+                self.invites.may_revoke(invite, now)?;
+                Ok(DirectoryEvent::InviteRevoked { invite })
+            }
+            DirectoryCommand::IssueCertificate { invite, issued, now } => {
+                if issued.actor != *caller || !self.admits(&caller.organisation) {
+                    return Err(Refusal::InviteNotValid);
+                }
+                self.invites.may_issue(invite, &issued, now)?;
+                Ok(DirectoryEvent::CertificateIssued { invite, issued })
+            }
         }
     }
 
@@ -284,6 +349,11 @@ impl Directory {
                 recorded_at: entry.recorded_at,
                 by: entry.author.clone(),
             }),
+            DirectoryEvent::InviteCreated(new) => self.invites.created(new, &entry.author, entry.recorded_at),
+            DirectoryEvent::InviteRevoked { invite } => self.invites.revoked(*invite, entry.recorded_at),
+            DirectoryEvent::CertificateIssued { invite, issued } => {
+                self.invites.used(*invite, issued, entry.recorded_at);
+            }
         }
         self.requests.insert((entry.author.clone(), entry.request.id), entry.seq);
         self.next = entry.seq.next();

@@ -154,4 +154,11 @@ pub enum Refusal {
     /// No such introduction of the caller's organisation, or it was answered.
     #[error("no such introduction, or you have answered it")]
     IntroductionNotFound,
+    /// No invite has this secret, or it was used for another key, revoked or has expired, or its organisation isn't admitted: one
+    /// answer, so that guessing teaches nothing.
+    #[error("no such invite, or it was used, was revoked or has expired; ask the coordinator for a new one")]
+    InviteNotValid,
+    /// Nothing to revoke; told to the coordinator.
+    #[error("no such invite, or it was used, revoked or has expired")]
+    InviteNotOpen,
 }

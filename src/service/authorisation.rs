@@ -27,6 +27,8 @@ pub(super) enum Who {
     /// Of these, actors of the coordinator. A read says so at the edge, once the request is well-formed; a write is decided by the
     /// engine, which looks for its request id first.
     Coordinator,
+    /// Whoever knows the secret of an invite, on the enrolment listener. Nobody here.
+    Invited,
     /// Of these, whom the rules of the room let: participants, the invited, the coordinator.
     RoomDecides,
 }
@@ -118,6 +120,11 @@ table! {
     GET_ORGANISATION: "/samverkan.v1.OrganisationService/GetOrganisation", Coordinator, Reads;
     LIST_ORGANISATIONS: "/samverkan.v1.OrganisationService/ListOrganisations", Coordinator, Reads;
 
+    CREATE_INVITE: "/samverkan.v1.InviteService/CreateInvite", Coordinator, Writes;
+    REVOKE_INVITE: "/samverkan.v1.InviteService/RevokeInvite", Coordinator, Writes;
+    LIST_INVITES: "/samverkan.v1.InviteService/ListInvites", Coordinator, Reads;
+    ENROL: "/samverkan.v1.EnrolmentService/Enrol", Invited, Reads;
+
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;
     HEALTH_WATCH: "/grpc.health.v1.Health/Watch", Admitted, Reads;
     REFLECTION: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Admitted, Reads;
@@ -162,7 +169,7 @@ fn admit(engine: &Engine, caller: Option<&Arc<Caller>>, path: &str) -> Result<&'
     if !engine.directory().admits(&caller.actor.organisation) {
         return Err(CallError::NotAdmitted);
     }
-    row(path).ok_or(CallError::NoSuchMethod)
+    row(path).filter(|method| method.who != Who::Invited).ok_or(CallError::NoSuchMethod)
 }
 
 impl<S> Service<Request<Body>> for Gated<S>
@@ -270,6 +277,7 @@ mod tests {
     fn the_register_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
             let theirs = method.path.contains("OrganisationService")
+                || method.path.contains("InviteService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()
                     .any(|name| method.path.ends_with(name));

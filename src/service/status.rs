@@ -42,6 +42,8 @@ pub(super) enum CallError {
         /// The limit.
         max: usize,
     },
+    /// The server issues no certificates.
+    EnrolmentOff,
     /// There is no such method.
     NoSuchMethod,
     /// It took too long. A write may happen all the same.
@@ -125,6 +127,11 @@ impl CallError {
                 Code::ResourceExhausted,
                 ErrorReason::TooManyStreams,
                 &format!("at most {max} open streams for one certificate; end one first"),
+            ),
+            Self::EnrolmentOff => plain(
+                Code::FailedPrecondition,
+                ErrorReason::EnrolmentOff,
+                "this server issues no certificates; its configuration has no [enrolment]",
             ),
             // Not in our API, so none of its reasons.
             Self::NoSuchMethod => Answer {
@@ -303,6 +310,8 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::SecondPersonRequired => (Code::PermissionDenied, ErrorReason::SecondPersonRequired),
         Refusal::DisclosureNotFound => (Code::NotFound, ErrorReason::DisclosureNotFound),
         Refusal::IntroductionNotFound => (Code::NotFound, ErrorReason::IntroductionNotFound),
+        Refusal::InviteNotValid => (Code::PermissionDenied, ErrorReason::InviteNotValid),
+        Refusal::InviteNotOpen => (Code::NotFound, ErrorReason::InviteNotOpen),
     };
     Answer::new(code, reason, text)
 }
@@ -384,6 +393,8 @@ mod tests {
             Refusal::SecondPersonRequired,
             Refusal::DisclosureNotFound,
             Refusal::IntroductionNotFound,
+            Refusal::InviteNotValid,
+            Refusal::InviteNotOpen,
         ]
     }
 
@@ -400,6 +411,7 @@ mod tests {
         errors.extend([
             CallError::NotIdentified,
             CallError::NotAdmitted,
+            CallError::EnrolmentOff,
             CallError::TooManyStreams { max: 64 },
             CallError::Internal(Uuid::nil()),
         ]);

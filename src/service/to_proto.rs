@@ -9,7 +9,7 @@ mod records;
 mod words;
 
 use self::happened::content;
-pub(super) use self::records::{connection, receipts, seen_as};
+pub(super) use self::records::{connection, invite, receipts, seen_as};
 use self::words::{
     answer, assessment, audience, audience_reason, material, police, reason_text, role, sharing, status, tlp,
 };

@@ -30,9 +30,9 @@ use super::authorisation::{Effect, Gate};
 use super::status::CallError;
 use crate::api::{
     self, consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
-    intake_service_server::IntakeServiceServer, message_service_server::MessageServiceServer,
-    organisation_service_server::OrganisationServiceServer, relay_service_server::RelayServiceServer,
-    room_service_server::RoomServiceServer,
+    intake_service_server::IntakeServiceServer, invite_service_server::InviteServiceServer,
+    message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
+    relay_service_server::RelayServiceServer, room_service_server::RoomServiceServer,
 };
 use crate::identity::{Accepted, Caller, GuardedIo};
 use crate::limits;
@@ -84,7 +84,7 @@ impl Serving {
 }
 
 /// Services with a health of their own; the empty name is the whole server.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "",
     "samverkan.v1.IntakeService",
     "samverkan.v1.RoomService",
@@ -93,6 +93,7 @@ const SERVICES: [&str; 8] = [
     "samverkan.v1.RelayService",
     "samverkan.v1.CoordinationService",
     "samverkan.v1.OrganisationService",
+    "samverkan.v1.InviteService",
 ];
 
 /// Serves accepted connections until `stop` resolves, then until the open calls have ended; without a time limit of its own.
@@ -149,6 +150,7 @@ impl Services {
         serve!(RelayServiceServer::new(edge.clone()));
         serve!(CoordinationServiceServer::new(edge.clone()));
         serve!(OrganisationServiceServer::new(edge.clone()));
+        serve!(InviteServiceServer::new(edge.clone()));
         serve!(health.service);
         serve!(described().build_v1().map_err(io::Error::other)?);
         serve!(described().build_v1alpha().map_err(io::Error::other)?);
