@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | [`limits`] | how much of anything? | nothing |
 //! | [`room`] | who may do what, who may see what? Pure: values in, values out | `limits` |
+//! | `rate` | how fast may something happen? | nothing |
 //! | [`store`] | what is durable? A port; adapters for memory and sled; the encoding at rest | `room` |
 //! | [`engine`] | in what order does it happen? One task per open room, one committing thread | `room`, `store` |
 //! | [`identity`] | who is calling? Certificates, the TLS accept loop | `room::ids` |
@@ -101,6 +102,7 @@ mod danger;
 pub mod engine;
 pub mod identity;
 pub mod limits;
+mod rate;
 pub mod room;
 pub mod server;
 pub mod service;

@@ -1,4 +1,4 @@
-//! Every limit of the product, with its unit and its reason. Configuration may lower some of them; nothing raises them.
+//! Every limit of the product, with its unit and its reason. Configuration may set those that name their key, or `Limits` in `cli::config`.
 
 use std::time::Duration;
 
@@ -70,11 +70,39 @@ pub const PREFACE_TIME_MAX: Duration = Duration::from_secs(5);
 /// of one core; more would only make everybody miss [`HANDSHAKE_TIME_MAX`].
 pub const HANDSHAKES_PENDING_MAX: usize = 512;
 
+/// Handshakes under way at once from one address (an IPv6 /64 is one): an eighth of all, so that a flood from one place displaces
+/// itself only. An organisation behind one address, or a proxy, may need more: `limits.handshakes_per_address`.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
+
+/// Handshakes that may begin in a second from one address. Each costs about half a millisecond of a core, so one address can cost us a
+/// fortieth of it: `limits.handshakes_per_address_per_second`.
+pub const HANDSHAKES_PER_ADDRESS_PER_SECOND: u64 = 50;
+
+/// Seconds' worth of handshakes that may begin together: everybody behind one address comes back after a restart.
+pub const HANDSHAKE_BURST_SECONDS: u64 = 10;
+
+/// Addresses whose handshakes are counted apart; those beyond share one count. About 100 bytes each.
+pub const ADDRESSES_MAX: usize = 16 * 1024;
+
+/// Lines that refused connections may add to the log in a second; the rest is summed up in one. A flood must not fill the disk.
+pub const REFUSALS_LOGGED_PER_SECOND: u64 = 20;
+
 /// Connections past their handshake. Each needs a file descriptor; at the 48 KiB that an idle one may cost, 192 MiB in all.
 pub const CONNECTIONS_MAX: usize = 4096;
 
 /// Connections of one organisation: all its people and programs in a bad week, and 64 organisations before all are full.
 pub const CONNECTIONS_PER_ORGANISATION_MAX: usize = 64;
+
+/// Connections of one certificate: a person's tools at once, or a program's workers; a stolen one takes no more than that.
+pub const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 32;
+
+/// Connections from one address (an IPv6 /64 is one): a quarter of all. Behind a proxy everybody has one address:
+/// `limits.connections_per_address`.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1024;
+
+/// How long a connection may have no open request or stream before it is closed. Clients connect again when they have something to
+/// ask; who follows a room has a stream open.
+pub const IDLE_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// From the notice that a caller lost its access to the cut of its socket, so that open streams can say why. Half of the
 /// second within which an expired, revoked or suspended caller is gone.
@@ -91,6 +119,17 @@ pub const LEAF_DAYS_MAX: u32 = 397;
 
 /// Days that an authority may last. Ten years; changing an authority means new certificates for everybody.
 pub const AUTHORITY_DAYS_MAX: u32 = 3653;
+
+/// Authorities whose client certificates are accepted. A handshake tries each; an authority with another name than the certificate's
+/// issuer costs a comparison.
+pub const AUTHORITIES_MAX: usize = 256;
+
+/// Bytes of a revocation list: some 100,000 certificates. It is held in memory and searched in each handshake.
+pub const REVOCATION_LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Between two looks at the files of a running server, which are read whole: a few milliseconds each time. A change is taken up after
+/// one to two of these, so a certificate that was replaced in a hurry is in force within five seconds.
+pub const RELOAD_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How far new certificates are backdated, so that a client whose clock is behind can use them at once.
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(5 * 60);
@@ -123,6 +162,10 @@ pub const REPORT_VERSIONS_MAX: usize = 50;
 /// From a unary request to its answer. A durable commit takes milliseconds; a disk that needs seconds is failing.
 pub const UNARY_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// From a request's headers to those of its answer, its own bytes included: a client on a slow line has uploaded the largest request
+/// by then, and one that claims to send and does not is let go.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Between two heartbeats of a subscription: two are missed within a minute, and 5,000 subscribers cost 333 a second.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -140,6 +183,15 @@ pub const STREAMS_PER_CERTIFICATE_MAX: usize = 64;
 
 /// Open streams of one certificate of the coordinator, who is in every room.
 pub const STREAMS_PER_COORDINATOR_CERTIFICATE_MAX: usize = 1024;
+
+/// Open streams of one connection: what HTTP/2 allows it, less some for calls beside them.
+pub const OPEN_STREAMS_PER_CONNECTION_MAX: usize = 60;
+
+/// Open streams of one organisation: eight of its certificates in as many rooms as they may.
+pub const STREAMS_PER_ORGANISATION_MAX: usize = 512;
+
+/// Open streams of the coordinator.
+pub const COORDINATOR_STREAMS_MAX: usize = 8192;
 
 /// Streams that may be reset for the peer's protocol errors before the connection is ended (RUSTSEC-2024-0003).
 pub const LOCAL_ERROR_RESETS_MAX: usize = 256;
@@ -187,6 +239,28 @@ pub const ROOM_JOBS_MAX: usize = 256;
 
 /// Writes that wait for one room and one organisation: a quarter of the room's queue, so that one organisation can't fill it.
 pub const ORGANISATION_JOBS_MAX: usize = 64;
+
+/// Reads that wait for one room and one organisation: as many as its writes.
+pub const ORGANISATION_READS_MAX: usize = 64;
+
+/// Bytes of what is decided and waits for the next commit of a room, after which no more is taken for it: at 500 MB/s of a disk, 4 ms
+/// that other rooms' commits wait at most.
+pub const PENDING_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Writes of one organisation in one room in a second, on average: a fortieth of what the machine commits, and more than any log that
+/// people still read along: `limits.writes_per_second`.
+pub const WRITES_PER_SECOND: u64 = 1000;
+
+/// Bytes of these writes in a second, on average: at this rate, which nobody keeps up, a disk of 1 TB lasts three days:
+/// `limits.written_kib_per_second`.
+pub const WRITTEN_BYTES_PER_SECOND: u64 = 4 * 1024 * 1024;
+
+/// Changes of consent of one organisation in one room in a second that take nothing back, and reports that open a room. What takes
+/// something back is not counted: `limits.consents_per_second`.
+pub const CONSENTS_PER_SECOND: u64 = 5;
+
+/// Seconds' worth of writes or changes that may come together: a file of 10,000 lines is posted at once.
+pub const BURST_SECONDS: u64 = 10;
 
 /// Bytes of writes that wait, of one organisation and of all: 8 MiB is a hundred of the largest messages.
 pub const ORGANISATION_BYTES_MAX: usize = 8 * 1024 * 1024;

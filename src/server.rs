@@ -12,15 +12,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::enrolment::Desk;
-use crate::engine::{Engine, Ids, LoadError, Settings};
+pub use self::reload::{ReloadError, Reloaded, Reloader};
+use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
-use crate::identity::tls::load_authorities;
+use crate::identity::trust::Everybody;
 use crate::identity::{
-    Acceptor, ConnectionLimits, Connections, IssueError, KeyedCertificate, ServerTls, TlsFileError, TrustDomain,
+    Acceptor, Access, ConnectionLimits, Connections, Ended, IssueError, TlsFileError, TrustDomain, TrustFiles,
 };
 use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
@@ -28,6 +30,8 @@ use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
 use crate::store::sled::{OpenError, SledOptions, SledStore};
+
+mod reload;
 
 /// What holds in a room that is opened without terms of its own.
 pub const DEFAULT_TERMS: &str = "\
@@ -55,12 +59,8 @@ pub struct Config {
     pub trust_domain: String,
     /// Which organisation coordinates.
     pub coordinator: OrganisationId,
-    /// The server's certificate, PEM, with its intermediates.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// The authorities whose client certificates are accepted, PEM.
-    pub client_roots: PathBuf,
+    /// Who the server is, and whom it trusts.
+    pub tls: TrustFiles,
     /// The store's directory; made if it isn't there.
     pub store: PathBuf,
     /// MiB of free disk space below which nothing is written.
@@ -75,6 +75,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// How many open streams.
     pub streams: StreamLimits,
+    /// How fast an organisation may write in one room.
+    pub rates: Rates,
 }
 
 /// Where and by whom certificates are issued to those who were invited.
@@ -141,6 +143,7 @@ pub struct Running {
     address: SocketAddr,
     engine: Engine,
     connections: Connections,
+    reloader: Reloader,
     serving: Serving,
     stopping: CancellationToken,
     served: JoinHandle<io::Result<()>>,
@@ -160,10 +163,9 @@ impl Server {
             .parse()
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
-        let own = KeyedCertificate::load(&config.certificate, &config.key)?;
-        let tls = ServerTls::new(&own, load_authorities(&config.client_roots)?, trust_domain)?;
+        let trusted = config.tls.load(&trust_domain, system_clock())?;
         let enrolment = match &config.enrolment {
-            Some(settings) => Some(Desk::prepare(settings, &own, &config.client_roots).await?),
+            Some(settings) => Some(Desk::prepare(settings, &config.tls).await?),
             None => None,
         };
         let listen = |source| StartError::Listen { address: config.listen, source };
@@ -183,19 +185,22 @@ impl Server {
             title: REPORTED_TITLE.into(),
             terms: config.terms.clone(),
             ids,
+            rates: config.rates,
         };
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
 
         let stopping = CancellationToken::new();
-        let acceptor = Acceptor::new(listener, tls, config.connections);
+        let access: Arc<dyn Access> = Arc::new(Everybody);
+        let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
+        let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone());
         let connections = acceptor.connections();
-        let facts = enrolment.as_ref().map(|desk| desk.facts());
-        let edge =
-            Edge::new(engine.clone(), connections.clone(), config.terms, config.streams, facts, stopping.clone());
+        let facts = enrolment.as_ref().map(Desk::facts);
+        let terms = config.terms.clone();
+        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, facts, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
-        let served = tokio::spawn(transport::serve(edge, health, accepted, stopping.clone().cancelled_owned()));
+        let served = tokio::spawn(transport::serve(edge.clone(), health, accepted, stopping.clone().cancelled_owned()));
         let enrolment_address = enrolment.as_ref().map(|desk| desk.address);
         if let Some(desk) = enrolment {
             desk.open(engine.clone(), address, stopping.clone());
@@ -205,12 +210,14 @@ impl Server {
             enrolment = enrolment_address.map(tracing::field::display),
             store = %config.store.display(),
             trust_domain = config.trust_domain,
+            lists_until = trusted.lists_until().map(|until| until.0),
             coordinator = %config.coordinator,
             rooms = engine.directory().rooms().len(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        Ok(Running { address, engine, connections, serving, stopping, served, enrolment: enrolment_address })
+        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
+        Ok(Running { address, engine, connections, reloader, serving, stopping, served, enrolment: enrolment_address })
     }
 }
 
@@ -228,6 +235,11 @@ impl Running {
     /// Who is connected.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// What changes the server while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Resolves when the server can't go on: the store has failed, or the gRPC server has. The process must end with an error.
@@ -249,7 +261,7 @@ impl Running {
         self.serving.end().await;
         self.stopping.cancel();
         if !self.has_ended_within(limits::STOP_TIME_MAX).await {
-            let cut = self.connections.cut(|_| true);
+            let cut = self.connections.cut(|_| Some(Ended::Stopping));
             tracing::warn!(connections = cut, "calls under way are cut");
             if !self.has_ended_within(2 * limits::CUT_NOTICE_TIME).await {
                 self.served.abort();

@@ -130,6 +130,10 @@ fn configuration(setting: &Setting<'_>) -> String {
         file(crate::identity::issue::AUTHORITY_FILE),
         setting.store,
     );
+    // What protects a server from its clients would only measure itself here: all come from one address and post as fast as they can.
+    text.push_str("writes_per_second = 10000000\nwritten_kib_per_second = 10000000\nconsents_per_second = 1000000\n");
+    text.push_str("connections_per_address = 100000\nhandshakes_per_address_per_second = 100000\n");
+    text.push_str("coordinator_streams = 100000\n");
     let Caps { connections, streams_per_certificate } = setting.caps;
     if connections > 0 {
         text.push_str(&format!("connections = {connections}\ncoordinator_connections = {connections}\n"));

@@ -184,6 +184,6 @@ fn show(files: &[PathBuf], output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn moment(timestamp: Timestamp) -> String {
+pub(super) fn moment(timestamp: Timestamp) -> String {
     time_text(&Time { seconds: timestamp.0.div_euclid(1_000_000), nanos: 0 })
 }

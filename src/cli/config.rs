@@ -18,7 +18,8 @@
 //! authority = "ca"
 //! ```
 //!
-//! Paths are relative to the file. Everything else has a default. Tested below.
+//! Paths are relative to the file. Everything else has a default; those of `[limits]` stand in [`crate::limits`] with their reasons.
+//! Tested below.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::failure::{Exit, Failure};
-use crate::identity::TrustDomain;
+use crate::identity::{IssuerFile, KeyExchange, TrustDomain, TrustFiles};
 use crate::room::ids::OrganisationId;
 
 /// The port of the product.
@@ -43,12 +44,8 @@ pub struct ServerConfig {
     pub trust_domain: TrustDomain,
     /// The organisation that coordinates.
     pub coordinator: OrganisationId,
-    /// PEM file with the server's certificate.
-    pub certificate: PathBuf,
-    /// PEM file with its private key.
-    pub key: PathBuf,
-    /// PEM file with the authorities of the clients.
-    pub client_roots: PathBuf,
+    /// The server's certificate and key, and whose clients it accepts.
+    pub tls: TrustFiles,
     /// The store's folder.
     pub store: PathBuf,
     /// MiB of the store's disk that stay free.
@@ -96,6 +93,28 @@ pub struct Limits {
     pub streams_per_certificate: Option<usize>,
     /// Open streams of one certificate of the coordinator.
     pub coordinator_streams_per_certificate: Option<usize>,
+    /// Handshakes under way from one address.
+    pub handshakes_per_address: Option<usize>,
+    /// Handshakes that may begin in a second from one address.
+    pub handshakes_per_address_per_second: Option<usize>,
+    /// Connections from one address.
+    pub connections_per_address: Option<usize>,
+    /// Connections of one certificate.
+    pub connections_per_certificate: Option<usize>,
+    /// Seconds that a connection may have no request under way.
+    pub idle_seconds: Option<usize>,
+    /// Open streams of one connection.
+    pub streams_per_connection: Option<usize>,
+    /// Open streams of one organisation.
+    pub streams_per_organisation: Option<usize>,
+    /// Open streams of the coordinator.
+    pub coordinator_streams: Option<usize>,
+    /// Writes of one organisation in one room in a second.
+    pub writes_per_second: Option<usize>,
+    /// KiB of these writes in a second.
+    pub written_kib_per_second: Option<usize>,
+    /// Changes of consent that take nothing back, of one organisation in one room in a second.
+    pub consents_per_second: Option<usize>,
 }
 
 /// How the log is written.
@@ -112,13 +131,16 @@ pub const LOG_FILTER: &str = "info";
 /// MiB of the store's disk that stay free when nothing else is said.
 pub const RESERVE_MIB: u64 = 64;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 34] = [
     "server.listen",
     "identity.trust_domain",
     "identity.coordinator",
     "tls.certificate",
     "tls.key",
     "tls.client_roots",
+    "tls.revocation_lists",
+    "tls.issuers",
+    "tls.key_exchange",
     "store.directory",
     "store.reserve_mib",
     "enrolment.listen",
@@ -131,6 +153,17 @@ const KEYS: [&str; 20] = [
     "limits.coordinator_connections",
     "limits.streams_per_certificate",
     "limits.coordinator_streams_per_certificate",
+    "limits.handshakes_per_address",
+    "limits.handshakes_per_address_per_second",
+    "limits.connections_per_address",
+    "limits.connections_per_certificate",
+    "limits.idle_seconds",
+    "limits.streams_per_connection",
+    "limits.streams_per_organisation",
+    "limits.coordinator_streams",
+    "limits.writes_per_second",
+    "limits.written_kib_per_second",
+    "limits.consents_per_second",
     "log.format",
     "log.filter",
 ];
@@ -188,6 +221,14 @@ impl<'a> Reader<'a> {
             .parsed("identity.coordinator", |text| text.parse::<OrganisationId>().map_err(|error| error.to_string()));
         let [certificate, key, client_roots, store] =
             ["tls.certificate", "tls.key", "tls.client_roots", "store.directory"].map(|key| self.path(key));
+        let revocation_lists = self.texts("tls.revocation_lists").unwrap_or_default();
+        let revocation_lists = revocation_lists.into_iter().map(|list| self.folder.join(list)).collect();
+        let issuers = self.issuers();
+        let key_exchange = self.optional("tls.key_exchange", |text| match text {
+            "preferred" => Ok(KeyExchange::Preferred),
+            "required" => Ok(KeyExchange::Required),
+            _ => Err("must be \"preferred\" or \"required\"".into()),
+        });
         let reserve_mib = self.number("store.reserve_mib", 1);
         let enrolment = self.enrolment();
         let limits = Limits {
@@ -196,6 +237,17 @@ impl<'a> Reader<'a> {
             coordinator_connections: self.limit("limits.coordinator_connections"),
             streams_per_certificate: self.limit("limits.streams_per_certificate"),
             coordinator_streams_per_certificate: self.limit("limits.coordinator_streams_per_certificate"),
+            handshakes_per_address: self.limit("limits.handshakes_per_address"),
+            handshakes_per_address_per_second: self.limit("limits.handshakes_per_address_per_second"),
+            connections_per_address: self.limit("limits.connections_per_address"),
+            connections_per_certificate: self.limit("limits.connections_per_certificate"),
+            idle_seconds: self.limit("limits.idle_seconds"),
+            streams_per_connection: self.limit("limits.streams_per_connection"),
+            streams_per_organisation: self.limit("limits.streams_per_organisation"),
+            coordinator_streams: self.limit("limits.coordinator_streams"),
+            writes_per_second: self.limit("limits.writes_per_second"),
+            written_kib_per_second: self.limit("limits.written_kib_per_second"),
+            consents_per_second: self.limit("limits.consents_per_second"),
         };
         let log_format = self.optional("log.format", |text| match text {
             "text" => Ok(LogFormat::Text),
@@ -211,9 +263,14 @@ impl<'a> Reader<'a> {
             listen: listen?,
             trust_domain: trust_domain?,
             coordinator: coordinator?,
-            certificate: certificate?,
-            key: key?,
-            client_roots: client_roots?,
+            tls: TrustFiles {
+                certificate: certificate?,
+                key: key?,
+                client_roots: client_roots?,
+                revocation_lists,
+                issuers,
+                key_exchange: key_exchange.unwrap_or_default(),
+            },
             store: store?,
             reserve_mib: reserve_mib.unwrap_or(RESERVE_MIB),
             accept_rollback: false,
@@ -243,6 +300,80 @@ impl<'a> Reader<'a> {
             self.problem(0, format!("enrolment.days: must be 1 to {}", crate::limits::LEAF_DAYS_MAX));
         }
         Some(EnrolmentConfig { listen: listen?, address: address?, server, authority: authority?, days })
+    }
+
+    /// A list of texts, none of them empty.
+    fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let value = self.value(key)?;
+        self.texts_of(key, value)
+    }
+
+    fn texts_of(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Vec<String>> {
+        let text = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
+            DeValue::String(text) if !text.is_empty() => Some(text.to_string()),
+            _ => None,
+        };
+        let texts = match value.get_ref() {
+            DeValue::Array(values) => values.iter().map(text).collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            self.problem(
+                value.span().start,
+                format!("{key}: must be a list of texts in quotes, as in [\"one\", \"two\"]"),
+            );
+        }
+        texts
+    }
+
+    /// The authorities that organisations are bound to.
+    fn issuers(&mut self) -> Vec<IssuerFile> {
+        const KEY: &str = "tls.issuers";
+        let Some(value) = self.value(KEY) else { return Vec::new() };
+        let DeValue::Array(tables) = value.get_ref() else {
+            self.problem(value.span().start, format!("{KEY}: write [[{KEY}]] on a line of its own, once for each"));
+            return Vec::new();
+        };
+        tables.iter().filter_map(|table| self.issuer(KEY, table)).collect()
+    }
+
+    fn issuer(&mut self, issuers: &str, value: &Spanned<DeValue<'a>>) -> Option<IssuerFile> {
+        let at = value.span().start;
+        let DeValue::Table(table) = value.get_ref() else {
+            self.problem(at, format!("{issuers}: write [[{issuers}]] on a line of its own, once for each"));
+            return None;
+        };
+        let known = ["certificate", "organisations"];
+        for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+            let text = key.get_ref();
+            self.problem(key.span().start, format!("unknown key {issuers}.{text}{}", suggestion(text, &known)));
+        }
+        let certificate = match table.get("certificate").map(Spanned::get_ref) {
+            Some(DeValue::String(text)) if !text.is_empty() => Some(self.folder.join(text.as_ref())),
+            _ => None,
+        };
+        if certificate.is_none() {
+            self.problem(at, format!("{issuers}.certificate: must name the PEM file of an authority"));
+        }
+        let key = format!("{issuers}.organisations");
+        let texts = match table.get("organisations") {
+            Some(value) => self.texts_of(&key, value)?,
+            None => Vec::new(),
+        };
+        if texts.is_empty() {
+            self.problem(
+                at,
+                format!("{key}: must list the organisations for whom the authority may speak, at least one"),
+            );
+        }
+        let mut organisations = Vec::with_capacity(texts.len());
+        for text in texts {
+            match text.parse::<OrganisationId>() {
+                Ok(organisation) => organisations.push(organisation),
+                Err(error) => self.problem(at, format!("{key}: {text:?} {error}")),
+            }
+        }
+        Some(IssuerFile { certificate: certificate?, organisations })
     }
 
     fn problem(&mut self, at: usize, problem: String) {
@@ -368,8 +499,10 @@ directory = "store"
     #[test]
     fn paths_are_relative_to_the_file_and_the_rest_has_defaults() {
         let config = read(GOOD, Path::new("/etc/samverkan")).expect("read");
-        assert_eq!(config.certificate, Path::new("/etc/samverkan/server/certificate.pem"));
-        assert_eq!(config.key, Path::new("/keys/key.pem"));
+        assert_eq!(config.tls.certificate, Path::new("/etc/samverkan/server/certificate.pem"));
+        assert_eq!(config.tls.key, Path::new("/keys/key.pem"));
+        assert_eq!((config.tls.revocation_lists.len(), config.tls.issuers.len()), (0, 0));
+        assert_eq!(config.tls.key_exchange, KeyExchange::Preferred);
         assert_eq!(config.reserve_mib, RESERVE_MIB);
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.log_format, LogFormat::Text);
@@ -393,6 +526,40 @@ directory = "store"
         assert_eq!((enrolment.authority.as_path(), enrolment.days), (Path::new("/etc/ca"), ENROLMENT_DAYS));
         assert_eq!(problems(&format!("{GOOD}{section}days = 400\nserver = \"x\"")).len(), 2);
         assert_eq!(problems(&format!("{GOOD}[enrolment]\n")).len(), 3);
+    }
+
+    #[test]
+    fn whom_the_server_trusts_is_read() {
+        let text = format!(
+            "{}\n[[tls.issuers]]\ncertificate = \"their-ca.pem\"\norganisations = [\"region-a\", \"region-b\"]",
+            GOOD.replace("[store]", "revocation_lists = [\"a.crl\", \"/b.crl\"]\nkey_exchange = \"required\"\n[store]")
+        );
+        let tls = read(&text, Path::new("/etc")).expect("read").tls;
+        assert_eq!(tls.revocation_lists, [Path::new("/etc/a.crl"), Path::new("/b.crl")]);
+        assert_eq!(tls.key_exchange, KeyExchange::Required);
+        assert_eq!(tls.issuers[0].certificate, Path::new("/etc/their-ca.pem"));
+        let organisations: Vec<_> = tls.issuers[0].organisations.iter().map(OrganisationId::as_str).collect();
+        assert_eq!(organisations, ["region-a", "region-b"]);
+
+        for (tail, expected) in [
+            ("[[tls.issuers]]\norganisations = [\"a\"]", "13: tls.issuers.certificate: must name"),
+            ("[[tls.issuers]]\ncertificate = \"a\"", "13: tls.issuers.organisations: must list"),
+            (
+                "[[tls.issuers]]\ncertificate = \"a\"\norganisations = [\"A B\"]",
+                "13: tls.issuers.organisations: \"A B\"",
+            ),
+            (
+                "[[tls.issuers]]\ncertificate = \"a\"\norganisations = \"a\"",
+                "15: tls.issuers.organisations: must be a list",
+            ),
+            (
+                "[[tls.issuers]]\ncertificate = \"a\"\norganisation = [\"a\"]",
+                "15: unknown key tls.issuers.organisation, did you",
+            ),
+        ] {
+            let found = problems(&format!("{GOOD}{tail}"));
+            assert!(found.iter().any(|problem| problem.starts_with(expected)), "{found:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::output::{ask_yes, can_ask, note, program, quoted};
 use super::{launch, seed, trace};
 use crate::client::Client;
+use crate::identity::TrustFiles;
 use crate::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 
 #[derive(Debug, Args)]
@@ -80,9 +81,11 @@ fn server_config(world: &World, listen: SocketAddr) -> ServerConfig {
         listen,
         trust_domain: world.trust_domain.clone(),
         coordinator: world.coordinator.clone(),
-        certificate: server.join(CERTIFICATE_FILE),
-        key: server.join(KEY_FILE),
-        client_roots: world.authority().join(AUTHORITY_FILE),
+        tls: TrustFiles::new(
+            server.join(CERTIFICATE_FILE),
+            server.join(KEY_FILE),
+            world.authority().join(AUTHORITY_FILE),
+        ),
         store: world.store.clone(),
         reserve_mib: config::RESERVE_MIB,
         accept_rollback: false,

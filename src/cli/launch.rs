@@ -1,12 +1,16 @@
 //! How does the command line start and stop a server? The one place of the command line that names the server side.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::ServerConfig;
 use super::failure::{Exit, Failure};
+use super::reload::Watched;
+use crate::engine::Rates;
 use crate::identity::ConnectionLimits;
+use crate::rate::Rate;
 use crate::server::{Config, DEFAULT_TERMS, EnrolmentSettings, Running, Server, StartError};
 use crate::service::StreamLimits;
 use crate::store::StoreError;
@@ -15,26 +19,27 @@ use crate::store::sled::OpenError;
 /// A server that serves.
 pub(crate) struct Launched {
     running: Running,
+    watched: Option<Watched>,
 }
 
 /// Starts a server. When it returns, clients can connect.
 pub(crate) async fn launch(config: &ServerConfig) -> Result<Launched, Failure> {
     let running = Server::start(settings(config)).await.map_err(|error| failure(&error))?;
-    Ok(Launched { running })
+    Ok(Launched { running, watched: None })
 }
 
-fn settings(config: &ServerConfig) -> Config {
+/// What a configuration means for the server.
+pub(crate) fn settings(config: &ServerConfig) -> Config {
     let limits = &config.limits;
     let connections = ConnectionLimits::default();
     let streams = StreamLimits::default();
+    let count = |set: Option<usize>, default: u64| set.map_or(default, |set| set as u64);
     let coordinator_connections = limits.coordinator_connections.unwrap_or(crate::limits::COORDINATOR_CONNECTIONS_MAX);
     Config {
         listen: config.listen,
         trust_domain: config.trust_domain.to_string(),
         coordinator: config.coordinator.clone(),
-        certificate: config.certificate.clone(),
-        key: config.key.clone(),
-        client_roots: config.client_roots.clone(),
+        tls: config.tls.clone(),
         store: config.store.clone(),
         reserve_mib: config.reserve_mib,
         accept_rollback: config.accept_rollback,
@@ -51,6 +56,16 @@ fn settings(config: &ServerConfig) -> Config {
             connections_per_organisation: limits
                 .connections_per_organisation
                 .unwrap_or(connections.connections_per_organisation),
+            connections_per_address: limits.connections_per_address.unwrap_or(connections.connections_per_address),
+            connections_per_certificate: limits
+                .connections_per_certificate
+                .unwrap_or(connections.connections_per_certificate),
+            handshakes_per_address: limits.handshakes_per_address.unwrap_or(connections.handshakes_per_address),
+            handshake_rate_per_address: Rate::new(
+                count(limits.handshakes_per_address_per_second, crate::limits::HANDSHAKES_PER_ADDRESS_PER_SECOND),
+                crate::limits::HANDSHAKE_BURST_SECONDS,
+            ),
+            idle_time: limits.idle_seconds.map_or(connections.idle_time, |seconds| Duration::from_secs(seconds as u64)),
             exceptions: [(config.coordinator.clone(), coordinator_connections)].into(),
             ..connections
         },
@@ -59,8 +74,16 @@ fn settings(config: &ServerConfig) -> Config {
             coordinator_certificate: limits
                 .coordinator_streams_per_certificate
                 .unwrap_or(streams.coordinator_certificate),
+            connection: limits.streams_per_connection.unwrap_or(streams.connection),
+            organisation: limits.streams_per_organisation.unwrap_or(streams.organisation),
+            coordinator: limits.coordinator_streams.unwrap_or(streams.coordinator),
             ..streams
         },
+        rates: Rates::per_second(
+            count(limits.writes_per_second, crate::limits::WRITES_PER_SECOND),
+            limits.written_kib_per_second.map_or(crate::limits::WRITTEN_BYTES_PER_SECOND, |kib| 1024 * kib as u64),
+            count(limits.consents_per_second, crate::limits::CONSENTS_PER_SECOND),
+        ),
     }
 }
 
@@ -104,12 +127,26 @@ impl Launched {
         self.running.address()
     }
 
+    /// Takes up changes of these files while it serves.
+    pub(crate) fn watching(self, watched: Watched) -> Self {
+        Self { watched: Some(watched), ..self }
+    }
+
     /// Serves until SIGINT or SIGTERM, then stops in good order; an error if the server can't go on.
     pub(crate) async fn until_stopped(mut self) -> Result<(), Failure> {
         let listening = |error: std::io::Error| Failure::io("listening for signals", &error);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(listening)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(listening)?;
+        let reloader = self.running.reloader();
+        let watched = self.watched.take();
+        let watching = async move {
+            match watched {
+                Some(watched) => watched.run(reloader).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = watching => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             why = self.running.failed() => {

@@ -35,6 +35,7 @@ mod post;
 mod receipts;
 mod relay;
 mod release;
+mod reload;
 mod report;
 mod room;
 mod room_acts;

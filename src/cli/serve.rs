@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
+use super::reload::Watched;
 use super::{config, launch, trace};
 
 #[derive(Debug, Args)]
@@ -21,6 +22,8 @@ pub(crate) struct Serve {
 pub(crate) async fn run(command: &Serve) -> Result<(), Failure> {
     let mut config = config::load(&command.config)?;
     config.accept_rollback = command.accept_rollback;
-    trace::install_for_server(config.log_format, &config.log_filter)?;
-    launch::launch(&config).await?.until_stopped().await
+    let filter = trace::install_for_server(config.log_format, &config.log_filter)?;
+    // Before the start: what changes during it is seen at the first look.
+    let watched = Watched::new(&command.config, &config, filter)?;
+    launch::launch(&config).await?.watching(watched).until_stopped().await
 }

@@ -101,6 +101,9 @@ fn directory_entry(entry: &DirectoryEntry) -> EntryReport {
         DirectoryEvent::OrganisationSuspended { .. } => "organisation_suspended",
         DirectoryEvent::RoomCreated { .. } => "room_created",
         DirectoryEvent::ConnectionRecorded { .. } => "connection_recorded",
+        DirectoryEvent::InviteCreated(_) => "invite_created",
+        DirectoryEvent::InviteRevoked { .. } => "invite_revoked",
+        DirectoryEvent::CertificateIssued { .. } => "certificate_issued",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: Some(entry.author.clone()), kind }
 }

@@ -1,12 +1,13 @@
 //! Effects: one task per open room, one for the directory, one thread that writes. One question: in what order does it happen?
 //!
 //! The one path of a write: find the request id → decide → fold (ahead of disk) → frame → commit → publish → reply. Read in this order:
-//! `api` (this file: what the edge calls), `room` (the task), `outbox` (what a subscriber is owed), `listing` (who is in which room),
+//! `api` (this file: what the edge calls), `places` (who may wait, how fast), `turns` (who is next), `room` (the task), `outbox` (what a subscriber is owed), `listing` (who is in which room),
 //! `directory`.
 //! Leans on: `room`, `store`. Upholds: R4 (nothing leaves before it is durable), R6, R8, R9. Tested in `engine/tests.rs` and `tests/it`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
@@ -15,7 +16,9 @@ use self::directory::DirectoryLog;
 pub use self::ids::Ids;
 pub use self::load::{LoadError, replay};
 pub use self::outbox::Subscription;
-use self::room::{Job, Page};
+pub use self::places::Rates;
+use self::places::{command_bytes, is_urgent};
+use self::room::{Job, Lane, Page, Waiting};
 use self::shared::{Listings, Shared, lock, salt};
 use crate::room::consent::{ConsentChange, Name};
 use crate::room::decide::decide;
@@ -37,6 +40,9 @@ mod ids;
 pub mod inspect;
 mod load;
 mod outbox;
+mod places;
+#[cfg(test)]
+mod pressure;
 #[cfg(test)]
 mod races;
 mod room;
@@ -44,6 +50,7 @@ mod shared;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 /// Why a call got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +61,14 @@ pub enum Failure {
     /// A queue is full. Nothing was written; try again in a moment.
     #[error("{0}: try again in a moment")]
     Busy(&'static str),
+    /// The organisation writes faster than it may in one room. Nothing was written; try again after this time.
+    #[error("your organisation {what} faster than it may in this room; try again in {} ms", .retry.as_millis())]
+    TooFast {
+        /// What it does.
+        what: &'static str,
+        /// When it may again.
+        retry: Duration,
+    },
     /// Too little space on the server's disk. Nothing was written.
     #[error("the server's disk is full; nothing was written")]
     StoreFull,
@@ -176,6 +191,8 @@ pub struct Settings {
     pub terms: Arc<str>,
     /// Where new ids come from.
     pub ids: Ids,
+    /// How fast an organisation may write in one room.
+    pub rates: Rates,
 }
 
 /// All rooms of one store. Cheap to clone.
@@ -198,7 +215,7 @@ impl Engine {
         let (log, listings) = loaded.map_err(|_| failed("reading it panicked"))??;
         let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
         let page_token_key = store.secret();
-        let shared = Arc::new(Shared::new(store, committer, clock, log.directory().clone(), listings));
+        let shared = Arc::new(Shared::new(store, committer, clock, log.directory().clone(), listings, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
         Ok(engine)
@@ -222,6 +239,11 @@ impl Engine {
     /// The server's clock.
     pub fn now(&self) -> Timestamp {
         self.0.shared.now()
+    }
+
+    /// Other rates from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.0.shared.places.set_rates(rates);
     }
 
     /// Resolves when the store has failed for good: the process must end.
@@ -291,7 +313,7 @@ impl Engine {
             let (answer, answered) = oneshot::channel();
             let command = Command::RemoveSuspended { organisation: organisation.clone() };
             let job = Job::Write { caller: by.clone(), request: None, command, answer, admission: None };
-            self.tell(room, job, true).await?;
+            self.tell(room, Waiting { lane: Lane::Urgent, job, _place: None }).await?;
             answered.await.map_err(|_| Failure::ShuttingDown)??;
         }
         Ok(())
@@ -311,11 +333,12 @@ impl Engine {
 
     /// Opens a room, in one step with the report and the consent that come with it.
     pub async fn open_room(&self, caller: &Actor, request: Request, opening: Opening) -> Result<Opened, Failure> {
-        let Settings { coordinator, title, terms, ids } = &self.0.settings;
+        let Settings { coordinator, title, terms, ids, rates: _ } = &self.0.settings;
         let participant = || ParticipantId(ids.draw());
         let (title, terms, report) = match opening {
             Opening::ByCoordinator { title, terms } => (title, terms, None),
             Opening::ByReport { report, consent } => {
+                self.0.shared.places.count_consent(RoomId::DIRECTORY, &caller.organisation)?;
                 let opening = OpeningReport { participant: participant(), report, consent };
                 (title.clone(), terms.clone(), Some(opening))
             }
@@ -365,47 +388,36 @@ impl Engine {
         request: Request,
         command: Command,
     ) -> Result<Written, Failure> {
-        let urgent = match &command {
-            Command::WithdrawConsent { .. } | Command::GiveConsent { .. } | Command::Leave | Command::Remove { .. } => {
-                true
-            }
-            Command::RemoveSuspended { .. } | Command::Retract { .. } | Command::RevokeRelease { .. } => true,
-            Command::OpenRoom(_)
-            | Command::AmendReport { .. }
-            | Command::Invite { .. }
-            | Command::AcceptInvitation { .. }
-            | Command::DeclineInvitation { .. }
-            | Command::ChangeRole { .. }
-            | Command::Post { .. }
-            | Command::Close
-            | Command::Reopen
-            | Command::ChangeTerms { .. }
-            | Command::Acknowledge { .. }
-            | Command::Release { .. }
-            | Command::AnswerRecall { .. }
-            | Command::SuggestAsk { .. }
-            | Command::Ask { .. }
-            | Command::AnswerAsk { .. }
-            | Command::PublishRelay { .. }
-            | Command::ApproveRelay { .. }
-            | Command::RejectRelay { .. }
-            | Command::RecordPoliceReport { .. }
-            | Command::Forward { .. }
-            | Command::ProposeLegalDisclosure { .. }
-            | Command::ConfirmLegalDisclosure { .. }
-            | Command::ProposeIntroduction { .. }
-            | Command::AnswerIntroduction { .. }
-            | Command::ReadReport { .. }
-            | Command::SeeAs { .. } => false,
-        };
+        if !is_urgent(&command) {
+            self.0.shared.count(room, &caller.organisation, command_bytes(&command))?;
+        }
+        self.write_counted(caller, room, request, command).await
+    }
+
+    /// Counts a write of a stream against its organisation's rate, and says until when the stream must not take the next.
+    pub fn pace(&self, caller: &Actor, room: RoomId, command: &Command) -> Option<tokio::time::Instant> {
+        let wait = self.0.shared.pace(room, &caller.organisation, command_bytes(command))?;
+        Some(tokio::time::Instant::now() + wait)
+    }
+
+    /// As [`Engine::write`], of a write that [`Engine::pace`] has counted.
+    pub async fn write_counted(
+        &self,
+        caller: &Actor,
+        room: RoomId,
+        request: Request,
+        command: Command,
+    ) -> Result<Written, Failure> {
         self.known(room)?;
-        let admission = match urgent {
-            true => None,
-            false => Some(self.0.shared.admit(room, &caller.organisation, command_bytes(&command)).await?),
+        let (lane, admission) = if is_urgent(&command) {
+            (Lane::Urgent, None)
+        } else {
+            let admission = self.0.shared.places.write(room, &caller.organisation, command_bytes(&command)).await?;
+            (Lane::Turn(caller.organisation.clone()), Some(admission))
         };
         let (answer, answered) = oneshot::channel();
         let job = Job::Write { caller: caller.clone(), request: Some(request), command, answer, admission };
-        self.tell(room, job, urgent).await?;
+        self.tell(room, Waiting { lane, job, _place: None }).await?;
         let written = answered.await.map_err(|_| Failure::ShuttingDown)??;
         written.ok_or(Failure::Refused(Refusal::RoomNotFound))
     }
@@ -414,18 +426,27 @@ impl Engine {
         if self.directory().rooms().contains(&room) { Ok(()) } else { Err(Refusal::RoomNotFound.into()) }
     }
 
-    async fn tell(&self, room: RoomId, mut job: Job, urgent: bool) -> Result<(), Failure> {
+    async fn tell(&self, room: RoomId, mut waiting: Waiting) -> Result<(), Failure> {
         // A room's task may have idled out since its handle was taken: then the next one gets the job.
         for _ in 0..8 {
             let handle = self.0.shared.room(room);
-            let lane = if urgent { &handle.urgent } else { &handle.jobs };
-            match lane.send(job).await {
+            let queue = match &waiting.lane {
+                Lane::Urgent => &handle.urgent,
+                Lane::Turn(_) => &handle.jobs,
+            };
+            match queue.send(waiting).await {
                 Ok(()) => return Ok(()),
-                Err(unsent) => job = unsent.0,
+                Err(unsent) => waiting = unsent.0,
             }
             tokio::task::yield_now().await;
         }
         Err(Failure::ShuttingDown)
+    }
+
+    /// The same for what does not count as a write, from the queue of the caller's organisation.
+    async fn tell_in_turn(&self, caller: &Actor, room: RoomId, job: Job) -> Result<(), Failure> {
+        let place = self.0.shared.places.read(room, &caller.organisation).await?;
+        self.tell(room, Waiting { lane: Lane::Turn(caller.organisation.clone()), job, _place: Some(place) }).await
     }
 
     /// Where an invitation of this organisation leads, also after it was answered.
@@ -438,15 +459,17 @@ impl Engine {
     /// [`crate::room::disclose`].
     pub async fn ask<T: Send + 'static>(
         &self,
+        caller: &Actor,
         room: RoomId,
         question: impl FnOnce(&RoomState, Timestamp) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.ask_records(room, |state, _, now| question(state, now)).await
+        self.ask_records(caller, room, |state, _, now| question(state, now)).await
     }
 
     /// The same, of the state and of the delivery records.
     pub async fn ask_records<T: Send + 'static>(
         &self,
+        caller: &Actor,
         room: RoomId,
         question: impl FnOnce(&RoomState, &Mailboxes, Timestamp) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -457,7 +480,7 @@ impl Engine {
                 asked.and_then(|(state, mailboxes, now)| question(state, mailboxes, now).map_err(Failure::Refused));
             Box::new(move |durable: Result<(), Failure>| drop(answer.send(durable.and(result))))
         }));
-        self.tell(room, job, false).await?;
+        self.tell_in_turn(caller, room, job).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
     }
 
@@ -472,7 +495,7 @@ impl Engine {
             }
         }
         let (answer, answered) = oneshot::channel();
-        self.tell(room, Job::Reports { caller: caller.clone(), of, answer }, false).await?;
+        self.tell_in_turn(caller, room, Job::Reports { caller: caller.clone(), of, answer }).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
     }
 
@@ -488,16 +511,16 @@ impl Engine {
     ) -> Result<Disclosed<SeenAs>, Failure> {
         self.known(room)?;
         self.note(caller, room, Command::SeeAs { participant: participant.clone() }).await?;
-        let caller = caller.clone();
-        self.ask(room, move |state, now| see_as(state, Reader::new(state, &caller)?, &participant, after, max, now))
-            .await
+        let reader = caller.clone();
+        let question = move |state: &_, now| see_as(state, Reader::new(state, &reader)?, &participant, after, max, now);
+        self.ask(caller, room, question).await
     }
 
     /// Writes what a reading call puts on record.
     async fn note(&self, caller: &Actor, room: RoomId, command: Command) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
         let job = Job::Write { caller: caller.clone(), request: None, command, answer, admission: None };
-        self.tell(room, job, false).await?;
+        self.tell_in_turn(caller, room, job).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)??;
         Ok(())
     }
@@ -541,7 +564,7 @@ impl Engine {
         self.known(room)?;
         let (answer, answered) = oneshot::channel();
         let page = Page { receiver: receiver.clone(), after, max, bytes_max, answer };
-        self.tell(room, Job::Page { page }, false).await?;
+        self.tell_in_turn(&receiver.actor, room, Job::Page { page }).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
     }
 
@@ -549,53 +572,13 @@ impl Engine {
     pub async fn subscribe(&self, receiver: &Receiver, room: RoomId, after: Index) -> Result<Subscription, Failure> {
         self.known(room)?;
         let (answer, answered) = oneshot::channel();
-        self.tell(room, Job::Subscribe { receiver: receiver.clone(), after, answer }, false).await?;
+        self.tell_in_turn(&receiver.actor, room, Job::Subscribe { receiver: receiver.clone(), after, answer }).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
     }
 }
 
 fn failed(why: &str) -> LoadError {
     LoadError::Store(crate::store::StoreError::Failed(why.to_owned()))
-}
-
-fn command_bytes(command: &Command) -> usize {
-    match command {
-        Command::Post { draft, .. } => draft.text.len() + 1024,
-        Command::PublishRelay { draft, .. } => draft.text.len() + 16 * 1024,
-        Command::AmendReport { .. } => 64 * 1024,
-        // Up to 256 messages and names.
-        Command::Release { .. }
-        | Command::Ask { .. }
-        | Command::Forward { .. }
-        | Command::ProposeLegalDisclosure { .. } => 32 * 1024,
-        Command::OpenRoom(_)
-        | Command::Invite { .. }
-        | Command::AcceptInvitation { .. }
-        | Command::DeclineInvitation { .. }
-        | Command::Leave
-        | Command::Remove { .. }
-        | Command::RemoveSuspended { .. }
-        | Command::ChangeRole { .. }
-        | Command::GiveConsent { .. }
-        | Command::WithdrawConsent { .. }
-        | Command::Retract { .. }
-        | Command::RevokeRelease { .. }
-        | Command::Close
-        | Command::Reopen
-        | Command::ChangeTerms { .. }
-        | Command::Acknowledge { .. }
-        | Command::AnswerRecall { .. }
-        | Command::SuggestAsk { .. }
-        | Command::AnswerAsk { .. }
-        | Command::ApproveRelay { .. }
-        | Command::RejectRelay { .. }
-        | Command::RecordPoliceReport { .. }
-        | Command::ConfirmLegalDisclosure { .. }
-        | Command::ProposeIntroduction { .. }
-        | Command::AnswerIntroduction { .. }
-        | Command::ReadReport { .. }
-        | Command::SeeAs { .. } => 4096,
-    }
 }
 
 /// Reads all rooms, several at once, verifies what no snapshot covers, and notes who is where.

@@ -15,11 +15,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
-use super::shared::{Admission, Shared, salt};
+use super::places::Admission;
+use super::shared::{Shared, salt};
+use super::turns::Turns;
 use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
 use crate::danger::{self, Danger};
 use crate::limits;
@@ -27,7 +29,7 @@ use crate::room::consent::Name;
 use crate::room::decide::{decide, expired};
 use crate::room::disclose::{Reader, report, reports};
 use crate::room::event::{Command, Entry, Event, Request};
-use crate::room::ids::{Actor, Index, RoomId, Seq, Timestamp};
+use crate::room::ids::{Actor, Index, OrganisationId, RoomId, Seq, Timestamp};
 use crate::room::mailbox::{Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
@@ -65,6 +67,22 @@ pub(super) enum Job {
         after: Index,
         answer: Answer<Subscription>,
     },
+}
+
+/// Where a job waits.
+pub(super) enum Lane {
+    /// Before everything else.
+    Urgent,
+    /// In the queue of this organisation.
+    Turn(OrganisationId),
+}
+
+/// A job on its way into the room.
+pub(super) struct Waiting {
+    pub(super) lane: Lane,
+    pub(super) job: Job,
+    /// A read's place in its queue, given back when it is taken.
+    pub(super) _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A page of a mailbox that somebody waits for.
@@ -112,9 +130,11 @@ struct Flight {
 pub(super) struct Room {
     shared: Arc<Shared>,
     id: RoomId,
-    jobs: mpsc::Receiver<Job>,
+    jobs: mpsc::Receiver<Waiting>,
     /// Withdrawals and the like, which wait for nobody's posts.
-    urgent: mpsc::Receiver<Job>,
+    urgent: mpsc::Receiver<Waiting>,
+    /// What came in through `jobs` and is taken in turn.
+    turns: Turns<Waiting>,
     internal: mpsc::UnboundedReceiver<Internal>,
     tell: mpsc::UnboundedSender<Internal>,
 
@@ -130,6 +150,7 @@ pub(super) struct Room {
 
     /// Decided, on no way to the disk yet.
     pending: Vec<Sealed>,
+    pending_bytes: usize,
     replies: Vec<Reply>,
     pages: Vec<Page>,
     /// Whether what is pending takes something back: until it is durable, nothing else is rendered (R4).
@@ -157,8 +178,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// The handles by which a room is reached.
 #[derive(Clone)]
 pub(super) struct Handle {
-    pub(super) jobs: mpsc::Sender<Job>,
-    pub(super) urgent: mpsc::Sender<Job>,
+    pub(super) jobs: mpsc::Sender<Waiting>,
+    pub(super) urgent: mpsc::Sender<Waiting>,
 }
 
 impl Room {
@@ -168,12 +189,14 @@ impl Room {
         let (urgent_sender, urgent) = mpsc::channel(limits::ROOM_JOBS_MAX);
         let (tell, internal) = mpsc::unbounded_channel();
         let tasks = shared.tasks.clone();
+        let coordinator = shared.directory().coordinator().clone();
         tasks.spawn(async move {
             let mut room = Self {
                 shared,
                 id,
                 jobs,
                 urgent,
+                turns: Turns::new(coordinator),
                 internal,
                 tell,
                 state: RoomState::default(),
@@ -184,6 +207,7 @@ impl Room {
                 recent: VecDeque::new(),
                 recent_bytes: 0,
                 pending: Vec::new(),
+                pending_bytes: 0,
                 replies: Vec::new(),
                 pages: Vec::new(),
                 pending_narrows: false,
@@ -234,20 +258,13 @@ impl Room {
     async fn run(&mut self) {
         loop {
             let rest = self.rest();
-            let may_take = self.pending.len() < limits::ROOM_JOBS_MAX;
             tokio::select! {
                 biased;
                 // A commit that is under way is waited for, also when the server stops.
                 done = landing(&mut self.flight) => self.landed(done).await,
-                Some(job) = self.urgent.recv() => self.take(job),
+                Some(waiting) = self.urgent.recv() => self.take(waiting.job),
                 Some(told) = self.internal.recv() => self.told(told),
-                Some(job) = self.jobs.recv(), if may_take => {
-                    self.take(job);
-                    while self.pending.len() < limits::ROOM_JOBS_MAX {
-                        let Ok(job) = self.jobs.try_recv() else { break };
-                        self.take(job);
-                    }
-                }
+                Some(waiting) = self.jobs.recv() => self.queue(waiting),
                 () = self.shared.stopping.cancelled(), if self.flight.is_none() => {}
                 () = tokio::time::sleep(rest) => {
                     self.end_expired();
@@ -258,9 +275,11 @@ impl Room {
                     }
                 }
             }
+            self.take_turns();
             while self.flight.is_none() && self.stopped_by.is_none() && (self.wants_advance || !self.pending.is_empty())
             {
                 self.seal().await;
+                self.take_turns();
             }
             if self.shared.stopping.is_cancelled() && self.flight.is_none() {
                 self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::ShuttingDown));
@@ -274,7 +293,7 @@ impl Room {
 
     /// Nothing waits, and nobody holds a handle to make something wait.
     fn is_unasked(&self) -> bool {
-        let unasked = |lane: &mpsc::Receiver<Job>| lane.is_empty() && lane.sender_strong_count() <= 1;
+        let unasked = |lane: &mpsc::Receiver<Waiting>| lane.is_empty() && lane.sender_strong_count() <= 1;
         unasked(&self.jobs) && unasked(&self.urgent)
     }
 
@@ -284,7 +303,8 @@ impl Room {
     }
 
     fn is_idle(&self) -> bool {
-        self.subscribers.is_empty() && self.flight.is_none() && self.pending.is_empty() && self.internal.is_empty()
+        let nothing_waits = self.turns.is_empty() && self.internal.is_empty();
+        nothing_waits && self.subscribers.is_empty() && self.flight.is_none() && self.pending.is_empty()
     }
 
     /// How long to sleep when nobody asks for anything.
@@ -300,6 +320,29 @@ impl Room {
     }
 
     // 1. Decide, fold.
+
+    /// Puts a job behind those of its organisation.
+    fn queue(&mut self, waiting: Waiting) {
+        match &waiting.lane {
+            Lane::Urgent => self.take(waiting.job),
+            Lane::Turn(organisation) => self.turns.push(organisation.clone(), waiting),
+        }
+    }
+
+    /// Takes what waits, organisation by organisation, as far as it fits the next commit.
+    fn take_turns(&mut self) {
+        while let Ok(waiting) = self.jobs.try_recv() {
+            self.queue(waiting);
+        }
+        while self.pending.len() < limits::ROOM_JOBS_MAX && self.pending_bytes < limits::PENDING_BYTES_MAX {
+            // Between any two of the others.
+            while let Ok(Waiting { job, .. }) = self.urgent.try_recv() {
+                self.take(job);
+            }
+            let Some(Waiting { job, .. }) = self.turns.pop() else { return };
+            self.take(job);
+        }
+    }
 
     fn take(&mut self, job: Job) {
         if let Some(why) = &self.stopped_by {
@@ -367,6 +410,7 @@ impl Room {
         }
         self.end_expired();
         let now = self.now();
+        let can_wait = self.state.is_consent_that_can_wait(caller, &command);
         let invited = match &command {
             Command::Invite { organisation, .. } => Some(organisation.clone()),
             _ => None,
@@ -374,6 +418,9 @@ impl Room {
         let events = decide(&self.state, &self.mailboxes, caller, command, now)?;
         if let Some(organisation) = invited {
             self.shared.directory().known(&organisation)?;
+        }
+        if can_wait {
+            self.shared.places.count_consent(self.id, &caller.organisation)?;
         }
         let mut request = request;
         let written = events.first().map(|event| Written { recorded_at: now, event: event.clone() });
@@ -406,6 +453,7 @@ impl Room {
         self.mailboxes.follow(&self.state, &entry);
         let entry = Arc::new(entry);
         self.recent_bytes += entry_bytes(&entry);
+        self.pending_bytes += entry_bytes(&entry);
         self.recent.push_back(entry.clone());
         self.pending_narrows |= may_take_back(&entry.event);
         self.pending_lists |= changes_listing(&entry.event);
@@ -492,6 +540,7 @@ impl Room {
             std::mem::swap(&mut ranges, &mut self.late);
         }
         let entries = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
         let replies = std::mem::take(&mut self.replies);
         let pages = std::mem::take(&mut self.pages);
         let done = oneshot::channel().1;

@@ -2,16 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::Failure;
+use super::places::{Places, Rates};
 use super::room::{Handle, Room};
-use crate::limits;
 use crate::room::directory::Directory;
 use crate::room::disclose::Listing;
 use crate::room::ids::{InvitationId, OrganisationId, RoomId, Timestamp};
@@ -30,20 +27,8 @@ pub(super) struct Shared {
     /// Cancelled when the server stops: rooms finish what they have decided and end.
     pub(super) stopping: CancellationToken,
     pub(super) tasks: TaskTracker,
-    waiting_bytes: Arc<Semaphore>,
-    waiting_bytes_of: Mutex<HashMap<OrganisationId, Arc<Semaphore>>>,
-    waiting_jobs_of: Mutex<HashMap<(RoomId, OrganisationId), Arc<Semaphore>>>,
+    pub(super) places: Places,
 }
-
-/// That a write may wait; given back when it is answered.
-pub(super) struct Admission {
-    _all: OwnedSemaphorePermit,
-    _organisation: OwnedSemaphorePermit,
-    _job: OwnedSemaphorePermit,
-}
-
-/// How long a write waits to be let in before it is told to come back.
-const ADMISSION_TIME: Duration = Duration::from_secs(2);
 
 /// Who is in which room: rebuilt at start, followed by each room once it is durable.
 #[derive(Default)]
@@ -78,6 +63,10 @@ impl Listings {
         rooms.filter_map(|room| Some((*room, self.rooms.get(room)?)))
     }
 
+    pub(super) fn is_listed(&self, room: RoomId, organisation: &OrganisationId) -> bool {
+        self.rooms_of.get(organisation).is_some_and(|rooms| rooms.contains(&room))
+    }
+
     pub(super) fn invitation(&self, id: InvitationId) -> Option<&(RoomId, OrganisationId)> {
         self.invitations.get(&id)
     }
@@ -102,6 +91,7 @@ impl Shared {
         clock: Clock,
         directory: Directory,
         listings: Listings,
+        rates: Rates,
     ) -> Self {
         Self {
             clock_floor: store.clock_floor(),
@@ -113,9 +103,7 @@ impl Shared {
             listings: Mutex::new(listings),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            waiting_bytes: Arc::new(Semaphore::new(limits::WAITING_BYTES_MAX)),
-            waiting_bytes_of: Mutex::default(),
-            waiting_jobs_of: Mutex::default(),
+            places: Places::new(rates),
         }
     }
 
@@ -147,7 +135,7 @@ impl Shared {
         let goes = is_unasked();
         if goes {
             rooms.remove(&id);
-            lock(&self.waiting_jobs_of).retain(|(room, _), _| *room != id);
+            self.places.forget(id);
         }
         goes
     }
@@ -158,36 +146,5 @@ impl Shared {
         lock(&self.rooms).clear();
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    /// Lets a write wait, within the bounds of its organisation and of all.
-    pub(super) async fn admit(
-        &self,
-        room: RoomId,
-        organisation: &OrganisationId,
-        bytes: usize,
-    ) -> Result<Admission, Failure> {
-        let jobs = lock(&self.waiting_jobs_of)
-            .entry((room, organisation.clone()))
-            .or_insert_with(|| Arc::new(Semaphore::new(limits::ORGANISATION_JOBS_MAX)))
-            .clone();
-        let own = lock(&self.waiting_bytes_of)
-            .entry(organisation.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(limits::ORGANISATION_BYTES_MAX)))
-            .clone();
-        let all = self.waiting_bytes.clone();
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        let admission = async {
-            Some(Admission {
-                _job: jobs.acquire_owned().await.ok()?,
-                _organisation: own.acquire_many_owned(permits).await.ok()?,
-                _all: all.acquire_many_owned(permits).await.ok()?,
-            })
-        };
-        match tokio::time::timeout(ADMISSION_TIME, admission).await {
-            Ok(Some(admission)) => Ok(admission),
-            Ok(None) => Err(Failure::ShuttingDown),
-            Err(_) => Err(Failure::Busy("too many writes of your organisation wait")),
-        }
     }
 }

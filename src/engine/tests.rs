@@ -21,6 +21,7 @@ pub(super) fn settings() -> Settings {
         title: "incident".into(),
         terms: "terms".into(),
         ids: Ids::random(),
+        rates: Rates::unlimited(),
     }
 }
 
@@ -71,9 +72,17 @@ impl World {
     }
 
     pub(super) async fn on(store: Arc<MemoryStore>) -> Self {
+        Self::start(store, settings()).await
+    }
+
+    pub(super) async fn with(settings: Settings) -> Self {
+        Self::start(Arc::new(MemoryStore::new()), settings).await
+    }
+
+    async fn start(store: Arc<MemoryStore>, settings: Settings) -> Self {
         let clock = Arc::new(AtomicI64::new(1_000_000));
         let read = clock.clone();
-        let engine = Engine::start(store.clone(), Arc::new(move || Timestamp(read.load(Ordering::SeqCst))), settings());
+        let engine = Engine::start(store.clone(), Arc::new(move || Timestamp(read.load(Ordering::SeqCst))), settings);
         Self { engine: engine.await.expect("a store that verifies"), store, clock }
     }
 
@@ -105,7 +114,7 @@ impl World {
         room
     }
 
-    async fn invite(&self, room: RoomId, name: &str) {
+    pub(super) async fn invite(&self, room: RoomId, name: &str) {
         let invitation = InvitationId(Uuid::new_v4());
         let command = Command::Invite {
             invitation,
@@ -218,7 +227,7 @@ async fn r4_nothing_is_answered_or_delivered_before_it_is_durable() {
     gate.commit_waits().await;
     // Decided, not durable: neither the answer nor the delivery is there, nor an answer that depends on it.
     let engine = world.engine.clone();
-    let asked = tokio::spawn(async move { engine.ask(room, |state, _| Ok(state.next())).await });
+    let asked = tokio::spawn(async move { engine.ask(&actor("region-a"), room, |state, _| Ok(state.next())).await });
     tokio::task::yield_now().await;
     assert!(!posted.is_finished());
     assert!(!asked.is_finished());

@@ -4,33 +4,35 @@
 //! actor, and a slot among the [`Connections`]; then it is handed on as [`Accepted`]. Everything else is refused: logged
 //! once with its reason, told to [`Acceptor::on_refused`], and told to the client where TLS or HTTP/2 has a way to.
 //!
-//! A flood of sockets that never finish their handshake displaces itself: when too many are under way the oldest gives way,
-//! so an honest client, which needs a few milliseconds, gets through. Running out of file descriptors makes the loop pause,
+//! A flood of sockets that never finish their handshake displaces itself ([`super::handshakes`]), and its refusals are logged up to a
+//! rate, then counted. Running out of file descriptors makes the loop pause,
 //! not spin. Upholds R10 and the limits of `limits.rs`. Tested in `tests/it/identity.rs`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{Caller, ConnectionId, Connections, Slot};
+use super::activity::Activity;
+use super::connections::{Caller, Chain, ConnectionId, Connections, Slot};
 use super::guarded::GuardedIo;
+use super::handshakes::{Handshakes, Pending};
 use super::name::Identity;
 use super::refused::Refused;
 use super::tls::ServerTls;
 use crate::limits;
+use crate::rate::{Bucket, Rate};
 use crate::room::ids::OrganisationId;
 
 /// Pause after the machine could not give us a socket; long enough not to burn a core, short enough not to be noticed.
@@ -49,11 +51,21 @@ pub struct ConnectionLimits {
     pub handshake_time: Duration,
     /// From the finished handshake to the beginning of HTTP/2.
     pub preface_time: Duration,
+    /// How long a connection may have no request under way before it is closed.
+    pub idle_time: Duration,
     /// Handshakes under way at once; one more and the oldest gives way.
     pub handshakes: usize,
+    /// Of these, handshakes from one address; one more and the oldest of them gives way.
+    pub handshakes_per_address: usize,
+    /// How many handshakes may begin from one address.
+    pub handshake_rate_per_address: Rate,
     /// Connections past their handshake.
     pub connections: usize,
-    /// Of these, connections of one organisation.
+    /// Of these, connections from one address.
+    pub connections_per_address: usize,
+    /// Connections of one certificate.
+    pub connections_per_certificate: usize,
+    /// Connections of one organisation.
     pub connections_per_organisation: usize,
     /// Organisations with another limit than that, such as the coordinator.
     pub exceptions: HashMap<OrganisationId, usize>,
@@ -64,8 +76,16 @@ impl Default for ConnectionLimits {
         Self {
             handshake_time: limits::HANDSHAKE_TIME_MAX,
             preface_time: limits::PREFACE_TIME_MAX,
+            idle_time: limits::IDLE_TIME_MAX,
             handshakes: limits::HANDSHAKES_PENDING_MAX,
+            handshakes_per_address: limits::HANDSHAKES_PER_ADDRESS_MAX,
+            handshake_rate_per_address: Rate::new(
+                limits::HANDSHAKES_PER_ADDRESS_PER_SECOND,
+                limits::HANDSHAKE_BURST_SECONDS,
+            ),
             connections: limits::CONNECTIONS_MAX,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS_MAX,
+            connections_per_certificate: limits::CONNECTIONS_PER_CERTIFICATE_MAX,
             connections_per_organisation: limits::CONNECTIONS_PER_ORGANISATION_MAX,
             exceptions: HashMap::new(),
         }
@@ -89,35 +109,64 @@ pub struct Accepted {
 
 /// Where refusals go: the log, and whoever asked to be told.
 #[derive(Clone)]
-pub(super) struct Reporter(Arc<dyn Fn(&Refused) + Send + Sync>);
+pub(super) struct Reporter {
+    hook: Arc<dyn Fn(&Refused) + Send + Sync>,
+    log: Arc<Mutex<Log>>,
+}
+
+/// How many lines may still be logged, and how many were not.
+struct Log {
+    left: Bucket,
+    unlogged: u64,
+}
+
+const LOG_RATE: Rate = Rate::new(limits::REFUSALS_LOGGED_PER_SECOND, 5);
 
 impl Reporter {
+    fn new(hook: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
+        let log = Log { left: Bucket::full(LOG_RATE), unlogged: 0 };
+        Self { hook: Arc::new(hook), log: Arc::new(Mutex::new(log)) }
+    }
+
     pub(super) fn refused(&self, peer: SocketAddr, refused: &Refused) {
-        tracing::warn!(%peer, reason = refused.reason(), detail = %refused, "connection refused");
-        (self.0)(refused);
+        if let Some(unlogged) = self.may_log() {
+            if unlogged > 0 {
+                tracing::warn!(unlogged, "connections refused so fast that they were only counted");
+            }
+            tracing::warn!(%peer, reason = refused.reason(), detail = %refused, "connection refused");
+        }
+        (self.hook)(refused);
+    }
+
+    /// Whether one more is logged, and how many were not since the last one was.
+    fn may_log(&self) -> Option<u64> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.left.take(LOG_RATE, 1).is_ok() {
+            return Some(std::mem::take(&mut log.unlogged));
+        }
+        log.unlogged += 1;
+        None
     }
 }
 
 /// The accept loop, before it runs.
 pub struct Acceptor {
     listener: TcpListener,
-    tls: ServerTls,
-    limits: ConnectionLimits,
+    tls: watch::Receiver<Arc<ServerTls>>,
     connections: Connections,
     reporter: Reporter,
 }
 
 impl Acceptor {
-    /// Will accept from this socket.
-    pub fn new(listener: TcpListener, tls: ServerTls, limits: ConnectionLimits) -> Self {
-        let connections = Connections::new(limits.clone());
-        Self { listener, tls, limits, connections, reporter: Reporter(Arc::new(|_| ())) }
+    /// Will accept from this socket. Each handshake takes the newest settings.
+    pub fn new(listener: TcpListener, tls: watch::Receiver<Arc<ServerTls>>, limits: ConnectionLimits) -> Self {
+        Self { listener, tls, connections: Connections::new(limits), reporter: Reporter::new(|_| ()) }
     }
 
     /// Also tells `hook` of each refusal: to count them. It is called on the accept path and must be quick.
     #[must_use]
     pub fn on_refused(mut self, hook: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
-        self.reporter = Reporter(Arc::new(hook));
+        self.reporter = Reporter::new(hook);
         self
     }
 
@@ -131,13 +180,10 @@ impl Acceptor {
     pub fn run(self, stop: CancellationToken) -> mpsc::Receiver<Accepted> {
         let (accepted, receiver) = mpsc::channel(ACCEPTED_WAITING_MAX);
         let admission = Admission {
-            tls: TlsAcceptor::from(self.tls.config.clone()),
-            server: self.tls,
-            limits: self.limits,
+            tls: self.tls,
+            handshakes: Handshakes::new(),
             connections: self.connections,
             reporter: self.reporter,
-            pending: Arc::default(),
-            next: AtomicU64::new(1),
             accepted,
             stop,
         };
@@ -200,33 +246,12 @@ impl Reserve {
 
 /// What all handshakes share.
 struct Admission {
-    tls: TlsAcceptor,
-    server: ServerTls,
-    limits: ConnectionLimits,
+    tls: watch::Receiver<Arc<ServerTls>>,
     connections: Connections,
     reporter: Reporter,
-    /// Handshakes under way, oldest first, and how to make each give way.
-    pending: Arc<Mutex<BTreeMap<u64, CancellationToken>>>,
-    next: AtomicU64,
+    handshakes: Handshakes,
     accepted: mpsc::Sender<Accepted>,
     stop: CancellationToken,
-}
-
-/// A handshake's place among those under way; given back when dropped.
-struct Pending {
-    all: Arc<Mutex<BTreeMap<u64, CancellationToken>>>,
-    number: u64,
-    displaced: CancellationToken,
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        lock(&self.all).remove(&self.number);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a handshake did not lead to a caller, and over what the client can be told.
@@ -253,28 +278,17 @@ impl Admission {
         if let Err(error) = configure(&tcp) {
             tracing::debug!(%peer, %error, "socket options not set");
         }
-        let pending = self.begin();
-        tokio::spawn(self.clone().admit(tcp, peer, pending));
-    }
-
-    fn begin(&self) -> Pending {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let displaced = CancellationToken::new();
-        let oldest = {
-            let mut all = lock(&self.pending);
-            let oldest = if all.len() >= self.limits.handshakes { all.pop_first() } else { None };
-            all.insert(number, displaced.clone());
-            oldest
+        let pending = match self.handshakes.begin(&self.connections.limits(), peer) {
+            Ok(pending) => pending,
+            Err(refused) => return self.reporter.refused(peer, &refused),
         };
-        if let Some((_, oldest)) = oldest {
-            oldest.cancel();
-        }
-        Pending { all: self.pending.clone(), number, displaced }
+        tokio::spawn(self.clone().admit(tcp, peer, pending));
     }
 
     async fn admit(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, pending: Pending) {
         let connection = ConnectionId(pending.number);
-        let handshake = tokio::time::timeout(self.limits.handshake_time, self.handshake(tcp, peer, connection));
+        let handshake =
+            tokio::time::timeout(self.connections.limits().handshake_time, self.handshake(tcp, peer, connection));
         let outcome = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
@@ -304,13 +318,15 @@ impl Admission {
     }
 
     async fn handshake(&self, tcp: TcpStream, peer: SocketAddr, connection: ConnectionId) -> Result<Accepted, Failed> {
-        let tls =
-            self.tls.accept(tcp).into_fallible().await.map_err(|(error, tcp)| Failed {
-                refused: Refused::of_handshake(&error),
-                goodbye: Goodbye::Alert(tcp),
-            })?;
+        let settings = self.tls.borrow().clone();
+        let acceptor = TlsAcceptor::from(settings.config.clone());
+        let tls = acceptor
+            .accept(tcp)
+            .into_fallible()
+            .await
+            .map_err(|(error, tcp)| Failed { refused: Refused::of_handshake(&error), goodbye: Goodbye::Alert(tcp) })?;
         let tls = Box::new(tls);
-        let caller = match self.caller(&tls, peer, connection) {
+        let caller = match Self::caller(&settings, &tls, peer, connection) {
             Ok(caller) => Arc::new(caller),
             Err(refused) => return Err(Failed { refused, goodbye: Goodbye::Close(tls) }),
         };
@@ -318,13 +334,22 @@ impl Admission {
             Ok(slot) => slot,
             Err(refused) => return Err(Failed { refused, goodbye: Goodbye::GoAway(tls) }),
         };
-        let io = GuardedIo::new(*tls, slot, Instant::now() + self.limits.preface_time, self.reporter.clone());
+        // Only now, when whoever takes access away would find this connection: what happened before is seen here, what happens
+        // later cuts it.
+        let newest = self.tls.borrow().clone();
+        if let Err((ended, refused)) = newest.still_admits(&caller, super::now()) {
+            caller.cut(ended);
+            return Err(Failed { refused, goodbye: Goodbye::GoAway(tls) });
+        }
+        let limits = self.connections.limits();
+        let preface_until = Instant::now() + limits.preface_time;
+        let io = GuardedIo::new(*tls, slot, preface_until, limits.idle_time, self.reporter.clone());
         Ok(Accepted { io, caller })
     }
 
     /// Who is at the other end of a finished handshake. Asks for the certificate only now: before, there is none to see.
     fn caller(
-        &self,
+        settings: &ServerTls,
         tls: &TlsStream<TcpStream>,
         peer: SocketAddr,
         connection: ConnectionId,
@@ -337,9 +362,10 @@ impl Admission {
         if session.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
             return Err(Refused::TlsVersion);
         }
-        let certificate = session.peer_certificates().and_then(|chain| chain.first()).ok_or(Refused::NoCertificate)?;
+        let chain = session.peer_certificates().unwrap_or_default();
+        let certificate = chain.first().ok_or(Refused::NoCertificate)?;
         let Identity { actor, fingerprint, not_after } =
-            Identity::of(certificate, &self.server.trust_domain).map_err(Refused::Identity)?;
+            Identity::of(certificate, &settings.trust_domain).map_err(Refused::Identity)?;
         let key_exchange =
             session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())).unwrap_or_default();
         Ok(Caller {
@@ -348,8 +374,12 @@ impl Admission {
             not_after,
             connection,
             peer,
+            since: super::now(),
             key_exchange,
+            chain: Chain::of(chain),
+            ended: OnceLock::new(),
             cancel: CancellationToken::new(),
+            activity: Activity::new(),
         })
     }
 }

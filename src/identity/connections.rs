@@ -7,13 +7,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
 use super::accept::ConnectionLimits;
+use super::activity::Activity;
+use super::handshakes::Address;
 use super::refused::Refused;
 use crate::limits;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
@@ -35,10 +39,16 @@ pub struct Caller {
     pub connection: ConnectionId,
     /// From where.
     pub peer: SocketAddr,
+    /// When its handshake ended.
+    pub since: Timestamp,
     /// The negotiated key exchange, such as `X25519MLKEM768`.
     pub key_exchange: String,
+    /// What was verified, to be verified again when whom we trust changes.
+    pub(super) chain: Chain,
+    pub(super) ended: OnceLock<Ended>,
     // Private: a Caller that others could make would be no proof of a handshake.
     pub(super) cancel: CancellationToken,
+    pub(super) activity: Activity,
 }
 
 impl Caller {
@@ -48,9 +58,21 @@ impl Caller {
         self.certificate[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// What is under way on its connection.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     /// Cuts this caller's connection: [`Self::cancelled`] resolves now, the socket fails [`limits::CUT_NOTICE_TIME`] later.
-    pub fn cancel(&self) {
+    pub fn cut(&self, why: Ended) {
+        // Who was told one reason is not told another.
+        let _ = self.ended.set(why);
         self.cancel.cancel();
+    }
+
+    /// Why the connection is being cut, if it is.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended.get().copied()
     }
 
     /// Whether the connection is being cut: its certificate expired or its access was taken away.
@@ -64,12 +86,45 @@ impl Caller {
     }
 }
 
+/// Why a connection is cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Its certificate has expired.
+    Expired,
+    /// The coordinator revoked its certificate.
+    CertificateRevoked,
+    /// The coordinator revoked the access of its actor.
+    ActorRevoked,
+    /// Its certificate no longer verifies: authorities, their bounds or revocation lists have changed.
+    NotTrusted,
+    /// Its organisation was suspended.
+    Suspended,
+    /// The server stops.
+    Stopping,
+}
+
+/// The certificates that a client showed, its own first. Not printed.
+#[derive(Clone)]
+pub(super) struct Chain(pub(super) Arc<[CertificateDer<'static>]>);
+
+impl Chain {
+    pub(super) fn of(certificates: &[CertificateDer<'_>]) -> Self {
+        Self(certificates.iter().map(|certificate| certificate.clone().into_owned()).collect())
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chain({})", self.0.len())
+    }
+}
+
 /// All connections that are past their handshake. Cheap to clone; clones share.
 #[derive(Clone)]
 pub struct Connections(Arc<Registry>);
 
 struct Registry {
-    limits: ConnectionLimits,
+    limits: RwLock<Arc<ConnectionLimits>>,
     live: Mutex<Live>,
 }
 
@@ -77,11 +132,13 @@ struct Registry {
 struct Live {
     callers: HashMap<ConnectionId, Arc<Caller>>,
     by_organisation: HashMap<OrganisationId, usize>,
+    by_certificate: HashMap<[u8; 32], usize>,
+    by_address: HashMap<Address, usize>,
 }
 
 impl Connections {
     pub(super) fn new(limits: ConnectionLimits) -> Self {
-        Self(Arc::new(Registry { limits, live: Mutex::default() }))
+        Self(Arc::new(Registry { limits: RwLock::new(Arc::new(limits)), live: Mutex::default() }))
     }
 
     /// How many there are.
@@ -94,32 +151,57 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Cuts the connections of all callers that `concerned` picks, and returns how many.
-    pub fn cut(&self, concerned: impl Fn(&Caller) -> bool) -> usize {
-        let callers: Vec<_> = self.live().callers.values().filter(|caller| concerned(caller)).cloned().collect();
-        // Outside the lock: cancelling runs wakers.
-        callers.iter().for_each(|caller| caller.cancel());
-        callers.len()
+    /// How many there may be.
+    pub fn limits(&self) -> Arc<ConnectionLimits> {
+        self.0.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Other limits from now on. Nobody who is connected is cut for them.
+    pub fn set_limits(&self, limits: ConnectionLimits) {
+        *self.0.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    /// Who is connected, in the order of connecting.
+    pub fn callers(&self) -> Vec<Arc<Caller>> {
+        let mut callers: Vec<_> = self.live().callers.values().cloned().collect();
+        callers.sort_unstable_by_key(|caller| caller.connection);
+        callers
+    }
+
+    /// Cuts the connections of all callers for whom `why` has a reason, and returns how many.
+    pub fn cut(&self, why: impl Fn(&Caller) -> Option<Ended>) -> usize {
+        // Outside the lock: verifying a chain takes its time, and cancelling runs wakers.
+        let cut = |caller: &Arc<Caller>| why(caller).map(|why| caller.cut(why)).is_some();
+        self.callers().iter().filter(|caller| cut(caller)).count()
     }
 
     /// Whether another connection would be one too many, whoever it is from.
     pub(super) fn is_full(&self) -> bool {
-        self.len() >= self.0.limits.connections
+        self.len() >= self.limits().connections
     }
 
     /// Takes a slot for this caller, and watches over its end.
     pub(super) fn admit(&self, caller: Arc<Caller>) -> Result<Slot, Refused> {
         let organisation = &caller.actor.organisation;
+        let limits = self.limits();
         {
             let mut live = self.live();
-            if live.callers.len() >= self.0.limits.connections {
+            if live.callers.len() >= limits.connections {
                 return Err(Refused::TooManyConnections);
             }
-            let of_organisation = live.by_organisation.entry(organisation.clone()).or_default();
-            if *of_organisation >= self.0.limits.of_organisation(organisation) {
+            let address = Address::of(caller.peer);
+            if count(&live.by_address, &address) >= limits.connections_per_address {
+                return Err(Refused::TooManyOfAddress);
+            }
+            if count(&live.by_certificate, &caller.certificate) >= limits.connections_per_certificate {
+                return Err(Refused::TooManyOfCertificate);
+            }
+            if count(&live.by_organisation, organisation) >= limits.of_organisation(organisation) {
                 return Err(Refused::TooManyOfOrganisation { organisation: organisation.clone() });
             }
-            *of_organisation += 1;
+            *live.by_address.entry(address).or_default() += 1;
+            *live.by_certificate.entry(caller.certificate).or_default() += 1;
+            *live.by_organisation.entry(organisation.clone()).or_default() += 1;
             live.callers.insert(caller.connection, caller.clone());
         }
         let cut = CancellationToken::new();
@@ -151,12 +233,21 @@ impl Drop for Slot {
         self.cut.cancel();
         let mut live = self.connections.live();
         live.callers.remove(&self.caller.connection);
-        let organisation = &self.caller.actor.organisation;
-        if let Some(count) = live.by_organisation.get_mut(organisation) {
-            *count -= 1;
-            if *count == 0 {
-                live.by_organisation.remove(organisation);
-            }
+        give_back(&mut live.by_organisation, &self.caller.actor.organisation);
+        give_back(&mut live.by_certificate, &self.caller.certificate);
+        give_back(&mut live.by_address, &Address::of(self.caller.peer));
+    }
+}
+
+fn count<K: Eq + Hash>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or_default()
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }
@@ -168,7 +259,7 @@ async fn watch(caller: Arc<Caller>, cut: CancellationToken) {
         () = caller.cancelled() => {}
         () = until(caller.not_after) => {
             tracing::info!(peer = %caller.peer, certificate = %caller.log_name(), "certificate expired, connection is cut");
-            caller.cancel();
+            caller.cut(Ended::Expired);
         }
     }
     tokio::select! {

@@ -1,7 +1,8 @@
 //! A TLS stream that ends when its caller's access does.
 //!
 //! Reading and writing fail once the connection is cut, and when the client has not begun HTTP/2 in time: hyper waits for
-//! that without a limit, and such a connection would hold up a graceful shutdown, too. Tested in `tests/it/identity.rs`.
+//! that without a limit, and such a connection would hold up a graceful shutdown, too. A connection on which nothing has been under
+//! way for long reads as closed by its client: hyper then ends it in good order. Tested in `tests/it/identity.rs`.
 
 use std::fmt;
 use std::future::Future;
@@ -9,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,6 +29,10 @@ const PREFACE_BYTES: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 pub struct GuardedIo {
     tls: TlsStream<TcpStream>,
     preface: Option<Preface>,
+    idle_time: Duration,
+    /// When to look next whether nothing is under way.
+    idle: Pin<Box<Sleep>>,
+    is_idle: bool,
     // One future for each direction, since each keeps the waker of the task that polled it last, and the two may differ.
     cut_for_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_for_write: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -40,11 +46,20 @@ struct Preface {
 }
 
 impl GuardedIo {
-    pub(super) fn new(tls: TlsStream<TcpStream>, slot: Slot, preface_until: Instant, reporter: Reporter) -> Self {
+    pub(super) fn new(
+        tls: TlsStream<TcpStream>,
+        slot: Slot,
+        preface_until: Instant,
+        idle_time: Duration,
+        reporter: Reporter,
+    ) -> Self {
         let deadline = Box::pin(tokio::time::sleep_until(preface_until));
         Self {
             tls,
             preface: Some(Preface { missing: PREFACE_BYTES, deadline }),
+            idle_time,
+            idle: Box::pin(tokio::time::sleep(idle_time)),
+            is_idle: false,
             cut_for_read: Box::pin(slot.cut.clone().cancelled_owned()),
             cut_for_write: Box::pin(slot.cut.clone().cancelled_owned()),
             slot,
@@ -64,6 +79,21 @@ impl GuardedIo {
         io::Error::new(io::ErrorKind::ConnectionAborted, "certificate expired or access taken away")
     }
 
+    /// Whether nothing has been under way for as long as that may be. If not, the task is woken when it is time to look again.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        while !self.is_idle && self.idle.as_mut().poll(cx).is_ready() {
+            let since = self.slot.caller.activity().idle_since().unwrap_or_else(Instant::now);
+            let until = since + self.idle_time;
+            self.is_idle = until <= Instant::now();
+            if self.is_idle {
+                tracing::debug!(peer = %self.slot.caller.peer, "connection without a request is closed");
+            } else {
+                self.idle.as_mut().reset(until);
+            }
+        }
+        self.is_idle
+    }
+
     fn poll_cut_for_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.cut_for_write.as_mut().poll(cx) {
             Poll::Ready(()) => Err(self.cut()),
@@ -81,7 +111,7 @@ impl AsyncRead for GuardedIo {
         let before = buf.filled().len();
         let read = Pin::new(&mut this.tls).poll_read(cx, buf);
         let Some(preface) = &mut this.preface else {
-            return read;
+            return if read.is_pending() && this.poll_idle(cx) { Poll::Ready(Ok(())) } else { read };
         };
         preface.missing = preface.missing.saturating_sub(buf.filled().len() - before);
         if preface.missing == 0 || matches!(read, Poll::Ready(Err(_))) {

@@ -4,8 +4,10 @@
 //!
 //! - [`name`]: certificate -> [`Identity`]; the one URI name, read strictly.
 //! - [`tls`]: the TLS settings of server and client, and the PEM files they come from.
+//! - [`trust`]: whom the running server trusts: authorities and their bounds, revocation, from files that may change.
 //! - [`accept`]: the accept loop: socket in, [`Accepted`] (stream and [`Caller`]) out, everything else refused.
-//! - [`connections`]: who is connected, how many may be, and how a connection is cut.
+//! - `handshakes`: how many may be under way and begin, by address.
+//! - [`connections`]: who is connected, how many may be, and how a connection is cut; `activity`: when one is idle.
 //! - [`refused`]: why somebody was not let in: for our log ([`Refused`]) and for the person at the other end ([`explain`]).
 //! - [`enrolment`]: how somebody without a certificate gets one: invite lines, signing requests, the second socket.
 //! - [`issue`] and [`summary`]: making certificates and saying what is in one.
@@ -15,23 +17,28 @@
 //! Tested over real sockets in `tests/it/identity.rs`.
 
 pub mod accept;
+mod activity;
 pub mod connections;
 pub mod enrolment;
 mod guarded;
+mod handshakes;
 pub mod issue;
 pub mod name;
 pub mod refused;
 pub mod summary;
 pub mod tls;
+pub mod trust;
 
+pub use crate::rate::Rate;
 pub use accept::{Accepted, Acceptor, ConnectionLimits};
-pub use connections::{Caller, ConnectionId, Connections};
+pub use connections::{Caller, ConnectionId, Connections, Ended};
 pub use guarded::GuardedIo;
 pub use issue::{Authority, Existing, IssueError, Issued};
 pub use name::{Identity, IdentityError, TrustDomain};
 pub use refused::{Refused, explain};
 pub use summary::{CertificateSummary, Subject};
-pub use tls::{KeyedCertificate, ServerTls, TlsFileError};
+pub use tls::{KeyExchange, KeyedCertificate, ServerTls, TlsFileError};
+pub use trust::{Access, IssuerFile, TrustFiles, Trusted};
 
 use std::time::SystemTime;
 

@@ -36,6 +36,28 @@ pub enum Refused {
     /// Made for something else, such as a server.
     #[error("the client's certificate is not for client authentication (extended key usage)")]
     WrongUsage,
+    /// On a revocation list of its authority.
+    #[error("the client's certificate is on its authority's revocation list (tls.revocation_lists)")]
+    RevokedByList,
+    /// Its authority's revocation list is too old to be relied on.
+    #[error(
+        "the revocation list of the client's authority has expired; put a new one at its place in tls.revocation_lists"
+    )]
+    ListExpired,
+    /// There is a list of one authority of its chain, and none of another.
+    #[error("an authority in the client's chain has no list in tls.revocation_lists, while the one above it has")]
+    NoList,
+    /// The coordinator revoked it, or the access of the actor that it names.
+    #[error("the coordinator has revoked the client's certificate, or its actor (`samverkan certs revocations`)")]
+    Revoked,
+    /// Of an authority that speaks for others.
+    #[error(
+        "the client's certificate is of an authority that may not speak for the organisation it names (tls.issuers)"
+    )]
+    IssuerMayNotSpeakFor {
+        /// Which. Not in the text, which goes to the log.
+        organisation: OrganisationId,
+    },
     /// Anything else that is wrong with the certificate.
     #[error("the client's certificate is not acceptable: {0}")]
     BadCertificate(String),
@@ -69,12 +91,21 @@ pub enum Refused {
     /// A good handshake, and then nothing.
     #[error("the client did not begin HTTP/2 in time")]
     Silent,
-    /// So many handshakes are under way that this one, the oldest, gave way.
+    /// So many handshakes are under way, from its address or in all, that this one, the oldest, gave way.
     #[error("too many handshakes at once; the oldest gave way")]
     TooManyHandshakes,
+    /// More handshakes were begun from its address than may be.
+    #[error("more handshakes from one address than limits.handshakes_per_address_per_second")]
+    TooFastFromAddress,
     /// The server is full.
     #[error("too many connections")]
     TooManyConnections,
+    /// Its address has as many connections as it may.
+    #[error("more connections from one address than limits.connections_per_address")]
+    TooManyOfAddress,
+    /// Its certificate has as many connections as it may.
+    #[error("more connections of one certificate than limits.connections_per_certificate")]
+    TooManyOfCertificate,
     /// This organisation has as many connections as it may.
     #[error("too many connections of one organisation")]
     TooManyOfOrganisation {
@@ -96,6 +127,11 @@ impl Refused {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::WrongUsage => "wrong-usage",
+            Self::RevokedByList => "revoked-by-list",
+            Self::ListExpired => "revocation-list-expired",
+            Self::NoList => "no-revocation-list",
+            Self::Revoked => "revoked",
+            Self::IssuerMayNotSpeakFor { .. } => "issuer-may-not-speak-for",
             Self::BadCertificate(_) => "bad-certificate",
             Self::Identity(_) => "identity",
             Self::TlsVersion => "tls-version",
@@ -108,6 +144,9 @@ impl Refused {
             Self::TimedOut => "timed-out",
             Self::Silent => "silent",
             Self::TooManyHandshakes => "too-many-handshakes",
+            Self::TooFastFromAddress => "too-fast-from-address",
+            Self::TooManyOfAddress => "too-many-of-address",
+            Self::TooManyOfCertificate => "too-many-of-certificate",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManyOfOrganisation { .. } => "too-many-of-organisation",
             Self::OutOfDescriptors => "out-of-descriptors",
@@ -122,7 +161,7 @@ impl Refused {
         }
     }
 
-    fn of_tls(error: &rustls::Error) -> Self {
+    pub(super) fn of_tls(error: &rustls::Error) -> Self {
         // rustls' enums are open, hence the last arms.
         match error {
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
@@ -140,15 +179,24 @@ impl Refused {
         }
     }
 
-    fn of_certificate(error: &CertificateError) -> Self {
+    pub(super) fn of_certificate(error: &CertificateError) -> Self {
         match error {
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::BadSignature => Self::WrongSignature,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::WrongUsage,
+            CertificateError::Revoked => Self::RevokedByList,
+            CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
+                Self::ListExpired
+            }
+            CertificateError::UnknownRevocationStatus => Self::NoList,
+            // Ours, and nobody else's: see `ServerTls`.
+            CertificateError::ApplicationVerificationFailure => Self::Revoked,
             CertificateError::Other(other) => {
-                if let Some(identity) = other.0.downcast_ref::<IdentityError>() {
+                if let Some(refused) = other.0.downcast_ref::<Self>() {
+                    refused.clone()
+                } else if let Some(identity) = other.0.downcast_ref::<IdentityError>() {
                     Self::Identity(identity.clone())
                 } else if let Some(webpki::Error::CaUsedAsEndEntity) = other.0.downcast_ref() {
                     Self::Identity(IdentityError::Authority)
@@ -204,7 +252,7 @@ fn alert(text: &str) -> Option<&'static str> {
         ),
         (
             AlertDescription::UnknownCA,
-            "the server does not know the authority that issued the client certificate; is it for another server?",
+            "the server does not know the authority that issued the client certificate, or has no valid revocation list of it; is it for another server?",
         ),
         (
             AlertDescription::DecryptError,
@@ -214,17 +262,23 @@ fn alert(text: &str) -> Option<&'static str> {
             AlertDescription::CertificateExpired,
             "the client certificate is not valid now: expired, or not valid yet; see `samverkan certs show` and compare the clocks",
         ),
-        (AlertDescription::CertificateRevoked, "the client certificate has been revoked; ask for a new one"),
+        (
+            AlertDescription::CertificateRevoked,
+            "the client certificate is on its authority's revocation list; ask those who issued it for a new one",
+        ),
         (
             AlertDescription::UnsupportedCertificate,
             "the certificate is not one for clients (extended key usage clientAuth); is it a server's?",
         ),
         (
             AlertDescription::CertificateUnknown,
-            "the client certificate names nobody the server can admit: it needs exactly one URI name of the server's trust domain; see `samverkan certs show`, and the server's log for the reason",
+            "the client certificate names nobody the server can admit: it needs exactly one URI name of the server's trust domain, and an authority that may speak for its organisation; see `samverkan certs show`, and the server's log for the reason",
         ),
         (AlertDescription::BadCertificate, "the server cannot read the client certificate; see `samverkan certs show`"),
-        (AlertDescription::AccessDenied, "the server does not admit this client certificate; its log has the reason"),
+        (
+            AlertDescription::AccessDenied,
+            "the coordinator has revoked this client certificate, or the access of the actor that it names; ask the coordinator for a new one",
+        ),
         (AlertDescription::ProtocolVersion, "the server speaks TLS 1.3 only and this client offered less"),
         (
             AlertDescription::NoApplicationProtocol,

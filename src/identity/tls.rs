@@ -2,7 +2,8 @@
 //!
 //! TLS 1.3 only, both sides with a certificate, a post-quantum hybrid key exchange first. No session is ever resumed: a
 //! resumed session takes the certificate from the ticket, unverified, and would outlive expiry and revocation. No early
-//! data, which can be replayed. No key log. Leans on rustls with aws-lc-rs. Upholds R10. Tested in `tests/it/identity.rs`.
+//! data, which can be replayed. No key log. Whose certificates are accepted is `trust`'s part. Leans on rustls with aws-lc-rs. Upholds
+//! R10. Tested in `tests/it/identity.rs`.
 
 use std::fmt;
 use std::io;
@@ -11,19 +12,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::name::{Identity, TrustDomain};
+use super::connections::{Caller, Ended};
+use super::name::TrustDomain;
+use super::refused::Refused;
+use super::trust::clients::{Access, Authorities, Authority, Clients, Everybody};
+use crate::limits;
+use crate::room::ids::Timestamp;
 
 const HTTP2: &[u8] = b"h2";
 
@@ -79,6 +80,34 @@ pub enum TlsFileError {
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// The server's certificate is not valid now.
+    #[error("{path}: is not valid now: {problem}")]
+    NotValidNow {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A revocation list that can't be relied on.
+    #[error("{path}: has a revocation list that cannot be used: {problem}")]
+    BadList {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No `BEGIN X509 CRL`.
+    #[error("{path}: has no revocation list in it (-----BEGIN X509 CRL-----, or DER)")]
+    NoList {
+        /// Which.
+        path: PathBuf,
+    },
+    /// More authorities than handshakes have time for.
+    #[error("tls.client_roots and tls.issuers name {found} authorities, at most {max} can be tried in a handshake", max = limits::AUTHORITIES_MAX)]
+    TooManyAuthorities {
+        /// How many.
+        found: usize,
     },
     /// The key of another certificate.
     #[error("{key}: is not the private key of the certificate in {certificate}")]
@@ -163,49 +192,73 @@ pub fn load_authorities(path: &Path) -> Result<RootCertStore, TlsFileError> {
     Ok(roots)
 }
 
-fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+pub(super) fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
     let certificates = CertificateDer::pem_slice_iter(&read(path)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsFileError::Malformed { path: path.into(), problem: error.to_string() })?;
     if certificates.is_empty() { Err(TlsFileError::NoCertificate { path: path.into() }) } else { Ok(certificates) }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     std::fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => TlsFileError::Missing { path: path.into() },
         _ => TlsFileError::Unreadable { path: path.into(), source },
     })
 }
 
-/// What the acceptor needs to know: TLS settings, and whose names it admits.
+/// Which key exchanges a server offers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// Post-quantum hybrids and classical ones: a client without the former is served, and seen as such.
+    #[default]
+    Preferred,
+    /// X25519MLKEM768 alone: what is recorded today can't be read by a quantum computer later.
+    Required,
+}
+
+/// What one handshake needs to know: TLS settings, and whom they admit. Replaced as a whole, never changed.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     pub(super) config: Arc<ServerConfig>,
     pub(super) trust_domain: TrustDomain,
+    clients: Arc<Clients>,
 }
 
 impl ServerTls {
     /// The server's settings: its own certificate, the authorities whose client certificates it accepts (at least one), and
-    /// the trust domain that their names must be of.
+    /// the trust domain that their names must be of. No revocation, no bounds for authorities.
     pub fn new(
         own: &KeyedCertificate,
         client_roots: RootCertStore,
         trust_domain: TrustDomain,
     ) -> Result<Self, rustls::Error> {
-        let provider = provider();
-        let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(client_roots), provider.clone())
-            .build()
-            .map_err(|error| rustls::Error::General(format!("client roots: {error}")))?;
-        let verifier = NamedClients { chains, trust_domain: trust_domain.clone() };
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let authorities = client_roots.roots.into_iter().map(Authority::general).collect();
+        let authorities = Authorities::new(authorities)?;
+        Self::with(own, authorities, trust_domain, KeyExchange::Preferred, Arc::new(Everybody))
+    }
+
+    pub(super) fn with(
+        own: &KeyedCertificate,
+        authorities: Authorities,
+        trust_domain: TrustDomain,
+        key_exchange: KeyExchange,
+        access: Arc<dyn Access>,
+    ) -> Result<Self, rustls::Error> {
+        let clients = Arc::new(Clients { authorities, trust_domain: trust_domain.clone(), access });
+        let mut config = ServerConfig::builder_with_provider(server_provider(key_exchange))
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(Arc::new(verifier))
+            .with_client_cert_verifier(clients.clone())
             .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(own.0.clone())));
         config.alpn_protocols = vec![HTTP2.to_vec()];
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.max_early_data_size = 0;
-        Ok(Self { config: Arc::new(config), trust_domain })
+        Ok(Self { config: Arc::new(config), trust_domain, clients })
+    }
+
+    /// Whether a caller that was admitted before would be admitted now.
+    pub fn still_admits(&self, caller: &Caller, now: Timestamp) -> Result<(), (Ended, Refused)> {
+        self.clients.still_admit(caller, now)
     }
 }
 
@@ -231,55 +284,12 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-/// Accepts a client certificate if its chain is in order *and* it names an actor of ours. Doing the second here too, and not
-/// only after the handshake, tells the client with a TLS alert instead of a closed socket.
-#[derive(Debug)]
-struct NamedClients {
-    chains: Arc<dyn ClientCertVerifier>,
-    trust_domain: TrustDomain,
-}
-
-impl ClientCertVerifier for NamedClients {
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified = self.chains.verify_client_cert(end_entity, intermediates, now)?;
-        match Identity::of(end_entity, &self.trust_domain) {
-            Ok(_) => Ok(verified),
-            Err(error) => Err(CertificateError::Other(OtherError(Arc::new(error))).into()),
-        }
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chains.root_hint_subjects()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        true
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+fn server_provider(key_exchange: KeyExchange) -> Arc<CryptoProvider> {
+    match key_exchange {
+        KeyExchange::Preferred => provider(),
+        KeyExchange::Required => Arc::new(CryptoProvider {
+            kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768],
+            ..aws_lc_rs::default_provider()
+        }),
     }
 }

@@ -414,6 +414,14 @@ fn withdraw(
             return Err(Refusal::MessageFallen);
         }
     }
+    if let Scope::Named(name) = &scope {
+        let named = &state.participant(me).consent.named;
+        // Who is shown under its name can always be named; other names are as many as a consent may hold.
+        let is_new = state.bind(me, name).is_none() && !named.iter().any(|known| known.name == *name);
+        if is_new && named.len() >= limits::NAMED_MAX {
+            return Err(Refusal::LimitReached { what: "organisations named in one consent", max: limits::NAMED_MAX });
+        }
+    }
     if recall.is_some_and(|recall| recall.answer_by <= now) {
         return Err(Refusal::Invalid { field: "recall_answer_by_time", rule: "must lie in the future" });
     }

@@ -24,6 +24,7 @@ mod openings;
 mod posting;
 mod relay;
 mod rule;
+mod taking_back;
 
 /// An organisation that is or was in the room.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! what it issues. Tested in `tests/it/enrolment.rs`.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -18,7 +17,7 @@ use super::{EnrolmentSettings, StartError};
 use crate::engine::Engine;
 use crate::identity::enrolment::listener;
 use crate::identity::tls::load_authorities;
-use crate::identity::{Authority, KeyedCertificate};
+use crate::identity::{Authority, KeyedCertificate, TrustFiles};
 use crate::service::enrolment::{Enrolment, EnrolmentFacts, serve};
 
 pub(super) struct Desk {
@@ -31,23 +30,20 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) async fn prepare(
-        settings: &EnrolmentSettings,
-        own: &KeyedCertificate,
-        client_roots: &Path,
-    ) -> Result<Self, StartError> {
+    pub(super) async fn prepare(settings: &EnrolmentSettings, files: &TrustFiles) -> Result<Self, StartError> {
+        let own = KeyedCertificate::load(&files.certificate, &files.key)?;
         let authority = Authority::load(&settings.authority)?;
         let certificate = CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes())
             .map_err(|error| rustls::Error::General(error.to_string()))?;
         let mut roots = RootCertStore::empty();
         roots.add(certificate.clone())?;
-        if !load_authorities(client_roots)?.roots.iter().any(|root| roots.roots.contains(root)) {
+        if !load_authorities(&files.client_roots)?.roots.iter().any(|root| roots.roots.contains(root)) {
             return Err(StartError::AuthorityNotAClientRoot);
         }
         if !own.is_issued_by(roots) {
             return Err(StartError::ServerNotOfAuthority);
         }
-        let tls = listener::server_config(own, certificate.clone())?;
+        let tls = listener::server_config(&own, certificate.clone())?;
         let listen = |source| StartError::Listen { address: settings.listen, source };
         let socket = TcpListener::bind(settings.listen).await.map_err(listen)?;
         let address = socket.local_addr().map_err(listen)?;

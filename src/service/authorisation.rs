@@ -15,9 +15,11 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
+use super::held;
 use super::status::{self, CallError};
 use crate::engine::Engine;
 use crate::identity::Caller;
+use crate::limits;
 
 /// Who may call a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -199,11 +201,14 @@ where
             }
         };
         let began = Instant::now();
+        let under_way = caller.as_ref().map(|caller| caller.activity().begin());
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
-            let response = match call.await {
-                Ok(response) => status::explain(response?, *method),
-                Err(panic) => CallError::internal(method.path, panicked(&*panic)).status(method.effect).into_http(),
+            let response = match tokio::time::timeout(limits::REQUEST_TIME_MAX, call).await {
+                Ok(Ok(response)) => status::explain(response?, *method),
+                // Most often its sender does not send all of it.
+                Err(_) => CallError::TimedOut { max: limits::REQUEST_TIME_MAX }.status(method.effect).into_http(),
+                Ok(Err(panic)) => CallError::internal(method.path, panicked(&*panic)).status(method.effect).into_http(),
             };
             let (certificate, elapsed) = (caller.map(|caller| caller.log_name()), began.elapsed());
             tracing::debug!(
@@ -213,7 +218,7 @@ where
                 ?elapsed,
                 "call answered"
             );
-            Ok(response)
+            Ok(response.map(|body| held::hold(body, under_way)))
         })
     }
 }

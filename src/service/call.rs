@@ -36,7 +36,7 @@ impl Edge {
         let answer = async {
             let (call, request) = self.call(method, request)?;
             let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
-            handled.unwrap_or(Err(CallError::TimedOut))
+            handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }))
         };
         answer.await.map(Response::new).map_err(|error| error.status(method.effect))
     }

@@ -87,7 +87,7 @@ async fn get_consent(call: Call, request: api::GetConsentRequest) -> Result<api:
     let (room, of) = from_proto::get_consent(&request)?;
     let caller = call.actor().clone();
     let question = move |state: &_, now| disclose::consent(state, &caller, of.as_ref(), now);
-    let shown = call.engine().ask(room, question).await?;
+    let shown = call.engine().ask(call.actor(), room, question).await?;
     let (participant, consent) = to_proto::consent(&shown, &call.engine().directory());
     Ok(api::GetConsentResponse { participant: Some(participant), consent: Some(consent) })
 }
@@ -120,7 +120,7 @@ async fn preview_audience(
     let (room, draft) = from_proto::preview_audience(request)?;
     let caller = call.actor().clone();
     let question = move |state: &_, now| disclose::preview(state, Reader::new(state, &caller)?, &draft, now);
-    let previewed = call.engine().ask(room, question).await?;
+    let previewed = call.engine().ask(call.actor(), room, question).await?;
     let directory = call.engine().directory();
     let participants = previewed.iter().map(|shown| to_proto::previewed(shown, &directory)).collect();
     Ok(api::PreviewAudienceResponse { participants })

@@ -111,15 +111,11 @@ async fn list_invites(call: Call, request: api::ListInvitesRequest) -> Result<ap
     Ok(api::ListInvitesResponse { invites, next_page_token })
 }
 
-/// Who knocks.
-#[derive(Clone, Debug)]
-struct From(SocketAddr);
-
 impl Connected for Knocking {
-    type ConnectInfo = From;
+    type ConnectInfo = SocketAddr;
 
-    fn connect_info(&self) -> From {
-        From(self.peer())
+    fn connect_info(&self) -> SocketAddr {
+        self.peer()
     }
 }
 
@@ -159,12 +155,12 @@ struct Inner {
 #[tonic::async_trait]
 impl EnrolmentService for Desk {
     async fn enrol(&self, request: Request<api::EnrolRequest>) -> Result<Response<api::EnrolResponse>, Status> {
-        let peer = request.extensions().get::<From>().map(|From(peer)| *peer);
+        let peer = request.extensions().get::<SocketAddr>().copied();
         let address = peer.map_or(IpAddr::from([0; 16]), |peer| peer.ip());
         let answer = match self.0.attempts.may(address, tokio::time::Instant::now()) {
             true => tokio::time::timeout(limits::UNARY_TIME_MAX, self.enrol_now(request.into_inner()))
                 .await
-                .unwrap_or(Err(CallError::TimedOut)),
+                .unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX })),
             false => Err(Failure::Busy("too many attempts to enrol").into()),
         };
         match answer {

@@ -130,13 +130,13 @@ async fn post_messages(
     call: Call,
     requests: Streaming<api::PostMessagesRequest>,
 ) -> Result<Answers<api::PostMessagesResponse>, CallError> {
-    let open = call.shared().streams.open(call.caller.certificate, call.is_coordinator())?;
+    let open = call.shared().streams.open(&call.caller, call.is_coordinator())?;
     Ok(answers(Posting::new(call, requests, open)))
 }
 
 async fn subscribe(call: Call, request: api::SubscribeRequest) -> Result<Answers<api::SubscribeResponse>, CallError> {
     let room = from_proto::room(&request.room_id)?;
-    let open = call.shared().streams.open(call.caller.certificate, call.is_coordinator())?;
+    let open = call.shared().streams.open(&call.caller, call.is_coordinator())?;
     let subscription = call.engine().subscribe(&call.receiver(), room, Index(request.after_index)).await?;
     Ok(answers(Subscribed::new(call, subscription, open)))
 }
@@ -176,7 +176,7 @@ async fn get_receipts(call: Call, request: api::GetReceiptsRequest) -> Result<ap
     let question = move |state: &_, mailboxes: &_, now| {
         disclose::receipts(state, mailboxes, Reader::new(state, &caller)?, message, now)
     };
-    let receipts = call.engine().ask_records(room, question).await?;
+    let receipts = call.engine().ask_records(call.actor(), room, question).await?;
     let (page, last) = to_proto::receipts(&receipts, &call.engine().directory(), after, size);
     let next_page_token = call.next_page(&filter, last.is_some(), last.as_deref());
     Ok(api::GetReceiptsResponse { next_page_token, ..page })
@@ -190,7 +190,7 @@ async fn explain_audience(
     let caller = call.actor().clone();
     let question =
         move |state: &_, now| disclose::explain(state, Reader::new(state, &caller)?, message, &participant, now);
-    let explained = call.engine().ask(room, question).await?;
+    let explained = call.engine().ask(call.actor(), room, question).await?;
     let api::PreviewedParticipant { participant, receives, reason, text } =
         to_proto::previewed(&explained, &call.engine().directory());
     Ok(api::ExplainAudienceResponse { participant, sees: receives, reason, text })

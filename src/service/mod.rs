@@ -14,6 +14,7 @@ mod consent;
 mod coordination;
 pub mod enrolment;
 mod from_proto;
+mod held;
 mod intake;
 mod message;
 mod organisation;
@@ -64,5 +65,10 @@ impl Edge {
         stopping: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared { engine, connections, terms, streams: Streams::new(streams), enrolment, stopping }))
+    }
+
+    /// Other limits for streams that are opened from now on.
+    pub fn set_stream_limits(&self, streams: StreamLimits) {
+        self.0.streams.set_limits(streams);
     }
 }

@@ -6,6 +6,7 @@ use super::call::Call;
 use super::status::CallError;
 use super::{Edge, authorisation, from_proto, to_proto};
 use crate::api::{self, organisation_service_server::OrganisationService};
+use crate::identity::Ended;
 use crate::room::ids::OrganisationId;
 use crate::room::refusal::Refusal;
 
@@ -60,7 +61,10 @@ async fn suspend_organisation(
     let suspended_at = call.engine().suspend(call.actor(), id, organisation.clone(), reason).await?;
     // It is durable, so that whoever is cut can't come back. A retry of an old suspension must not cut who was admitted again.
     if !call.engine().directory().admits(&organisation) {
-        let cut = call.shared().connections.cut(|caller| caller.actor.organisation == organisation);
+        let cut = call
+            .shared()
+            .connections
+            .cut(|caller| (caller.actor.organisation == organisation).then_some(Ended::Suspended));
         tracing::info!(connections = cut, "an organisation was suspended, its connections are cut");
     }
     Ok(api::SuspendOrganisationResponse {

@@ -2,7 +2,7 @@
 //!
 //! Requests are read only while there is room for them ([`limits::POSTS_IN_FLIGHT_MAX`]), and each is handed to the engine before the
 //! next is read, so that they reach it in the order of the stream. A full queue of the engine holds them back there: it is
-//! back-pressure here, and an error only after a long time.
+//! back-pressure here, and an error only after a long time. Nor is the next read while its organisation writes faster than it may.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
 use tonic::{Status, Streaming};
 
 use super::call::Call;
@@ -32,6 +33,8 @@ pub(super) struct Posting {
     room: Option<RoomId>,
     /// Whether more requests may come.
     reading: bool,
+    /// Until when none is read, since the organisation has used up its rate.
+    paused: Option<Instant>,
     in_flight: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// What the stream ends with, after the outcomes that are still to be told.
     end: Option<Status>,
@@ -48,17 +51,19 @@ struct Answered {
 enum Step {
     Cut,
     Stop,
+    Resume,
     Outcome(Answered),
     Received(Result<Option<api::PostMessagesRequest>, Status>),
 }
 
 impl Posting {
     pub(super) fn new(call: Call, requests: Streaming<api::PostMessagesRequest>, open: OpenStream) -> Self {
-        Self { call, requests, room: None, reading: true, in_flight: FuturesOrdered::new(), end: None, _open: open }
+        let in_flight = FuturesOrdered::new();
+        Self { call, requests, room: None, reading: true, paused: None, in_flight, end: None, _open: open }
     }
 
     async fn step(&mut self) -> Step {
-        let Self { call, requests, reading, in_flight, .. } = self;
+        let Self { call, requests, reading, paused, in_flight, .. } = self;
         let room_for_more = in_flight.len() < limits::POSTS_IN_FLIGHT_MAX;
         tokio::select! {
             biased;
@@ -66,7 +71,8 @@ impl Posting {
             // First of all asks the engine about a write that was just added: that is when it takes it up.
             Some(answered) = in_flight.next(), if !in_flight.is_empty() => Step::Outcome(answered),
             () = call.shared().stopping.cancelled(), if *reading => Step::Stop,
-            received = requests.message(), if *reading && room_for_more => Step::Received(received),
+            () = sleep_until(paused.unwrap_or_else(Instant::now)), if *reading && paused.is_some() => Step::Resume,
+            received = requests.message(), if *reading && paused.is_none() && room_for_more => Step::Received(received),
         }
     }
 
@@ -87,12 +93,19 @@ impl Posting {
         self.in_flight.push_back(answered);
     }
 
-    fn write(&self, request_id: String, room: RoomId, request: Request, draft: Draft) -> BoxFuture<'static, Answered> {
+    fn write(
+        &mut self,
+        request_id: String,
+        room: RoomId,
+        request: Request,
+        draft: Draft,
+    ) -> BoxFuture<'static, Answered> {
         let (engine, caller) = (self.call.engine().clone(), self.call.caller.clone());
+        let command = Command::Post { message: MessageId(engine.new_id()), draft: Arc::new(draft) };
+        self.paused = engine.pace(&caller.actor, room, &command);
         // Unconstrained, since tokio's budget could otherwise let a later write overtake this one.
         Box::pin(tokio::task::unconstrained(async move {
-            let command = Command::Post { message: MessageId(engine.new_id()), draft: Arc::new(draft) };
-            let result = engine.write(&caller.actor, room, request, command).await.map_err(CallError::from);
+            let result = engine.write_counted(&caller.actor, room, request, command).await.map_err(CallError::from);
             Answered { request_id, result }
         }))
     }
@@ -144,14 +157,19 @@ fn ends_the_stream(error: &CallError) -> bool {
         CallError::Failed(Failure::Refused(refusal)) => *refusal == Refusal::RoomNotFound,
         CallError::Failed(Failure::Damaged) => true,
         CallError::Failed(
-            Failure::Busy(_) | Failure::StoreFull | Failure::StoreFailed { .. } | Failure::ShuttingDown,
+            Failure::Busy(_)
+            | Failure::TooFast { .. }
+            | Failure::StoreFull
+            | Failure::StoreFailed { .. }
+            | Failure::ShuttingDown,
         )
         | CallError::Invalid(_)
         | CallError::NotIdentified
         | CallError::NotAdmitted
+        | CallError::EnrolmentOff
         | CallError::TooManyStreams { .. }
         | CallError::NoSuchMethod
-        | CallError::TimedOut
+        | CallError::TimedOut { .. }
         | CallError::Internal(_) => false,
     }
 }
@@ -172,6 +190,7 @@ impl Source for Posting {
                     self.reading = false;
                     self.end = Some(CallError::from(Failure::ShuttingDown).status(effect));
                 }
+                Step::Resume => self.paused = None,
                 Step::Outcome(answered) => {
                     if let Some(outcomes) = self.outcomes(answered) {
                         return Some(Ok(outcomes));

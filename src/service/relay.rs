@@ -70,7 +70,7 @@ async fn preview_relay(call: Call, request: api::PreviewRelayRequest) -> Result<
     let (room, draft) = from_proto::preview_relay(request)?;
     let caller = call.actor().clone();
     let question = move |state: &_, now| disclose::preview_relay(state, Reader::new(state, &caller)?, &draft, now);
-    let previewed = call.engine().ask(room, question).await?;
+    let previewed = call.engine().ask(call.actor(), room, question).await?;
     let directory = call.engine().directory();
     let participants = previewed.iter().map(|shown| to_proto::previewed(shown, &directory)).collect();
     Ok(api::PreviewRelayResponse { participants })

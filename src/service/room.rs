@@ -115,7 +115,7 @@ async fn get_room(call: Call, request: api::GetRoomRequest) -> Result<api::GetRo
     let room = from_proto::room(&request.room_id)?;
     let caller = call.actor().clone();
     let question = move |state: &_, _| Ok(disclose::room(state, Reader::new(state, &caller)?));
-    let shown = call.engine().ask(room, question).await?;
+    let shown = call.engine().ask(call.actor(), room, question).await?;
     Ok(api::GetRoomResponse { room: Some(to_proto::room(room, &shown, &call.engine().directory())) })
 }
 
@@ -217,7 +217,7 @@ async fn list_participants(
     let after: Option<Uuid> = call.page_after(&filter, &request.page_token)?;
     let caller = call.actor().clone();
     let question = move |state: &_, _| Ok(disclose::roster(state, Reader::new(state, &caller)?));
-    let roster = call.engine().ask(room, question).await?;
+    let roster = call.engine().ask(call.actor(), room, question).await?;
     let directory = call.engine().directory();
     let rest = roster.iter().filter(|shown| after.is_none_or(|after| ParticipantId(after) < shown.get().id));
     let (participants, more) = to_proto::fill(rest.map(|shown| to_proto::participant(shown, &directory)), size);

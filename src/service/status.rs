@@ -41,13 +41,18 @@ pub(super) enum CallError {
     TooManyStreams {
         /// The limit.
         max: usize,
+        /// Of what: one certificate, one connection, one organisation.
+        of: &'static str,
     },
     /// The server issues no certificates.
     EnrolmentOff,
     /// There is no such method.
     NoSuchMethod,
     /// It took too long. A write may happen all the same.
-    TimedOut,
+    TimedOut {
+        /// The limit.
+        max: Duration,
+    },
     /// A fault of ours, logged under this id.
     Internal(Uuid),
     /// The engine says no.
@@ -123,10 +128,10 @@ impl CallError {
                 ErrorReason::OrganisationNotAdmitted,
                 "your organisation is not registered here, or is suspended; ask the coordinator",
             ),
-            Self::TooManyStreams { max } => plain(
+            Self::TooManyStreams { max, of } => plain(
                 Code::ResourceExhausted,
                 ErrorReason::TooManyStreams,
-                &format!("at most {max} open streams for one certificate; end one first"),
+                &format!("at most {max} open streams for one {of}; end one first"),
             ),
             Self::EnrolmentOff => plain(
                 Code::FailedPrecondition,
@@ -142,15 +147,12 @@ impl CallError {
                 outcome: nothing,
                 retry: None,
             },
-            Self::TimedOut => Answer {
+            Self::TimedOut { max } => Answer {
                 outcome: WriteOutcome::Unknown,
                 ..plain(
                     Code::Unavailable,
                     ErrorReason::StoreFailed,
-                    &format!(
-                        "no answer within {} s; retry, a write with the same request id",
-                        limits::UNARY_TIME_MAX.as_secs()
-                    ),
+                    &format!("no answer within {} s; retry, a write with the same request id", max.as_secs()),
                 )
             },
             Self::Internal(id) => Answer {
@@ -232,6 +234,9 @@ fn of_failure(failure: &Failure) -> Answer {
             retry: Some(limits::RETRY_DELAY),
             ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text)
         },
+        Failure::TooFast { what: _, retry } => {
+            Answer { retry: Some(*retry), ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text) }
+        }
         Failure::StoreFull => Answer::new(Code::ResourceExhausted, ErrorReason::StoreFull, &text),
         Failure::StoreFailed { outcome } => {
             let outcome = match outcome {
@@ -401,6 +406,7 @@ mod tests {
     fn errors() -> Vec<CallError> {
         let failures = [
             Failure::Busy("the room's queue is full"),
+            Failure::TooFast { what: "writes", retry: Duration::from_secs(1) },
             Failure::StoreFull,
             Failure::StoreFailed { outcome: Outcome::Unknown },
             Failure::Damaged,
@@ -412,7 +418,7 @@ mod tests {
             CallError::NotIdentified,
             CallError::NotAdmitted,
             CallError::EnrolmentOff,
-            CallError::TooManyStreams { max: 64 },
+            CallError::TooManyStreams { max: 64, of: "certificate" },
             CallError::Internal(Uuid::nil()),
         ]);
         errors
@@ -492,6 +498,11 @@ mod tests {
         let status = CallError::from(Failure::Busy("the room's queue is full")).status(Effect::Writes);
         let details = status.get_error_details();
         assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), Some(limits::RETRY_DELAY));
+        let retry = Duration::from_millis(1234);
+        let status = CallError::from(Failure::TooFast { what: "writes", retry }).status(Effect::Writes);
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), Some(retry));
+        assert!(status.message().contains("1234 ms"), "{}", status.message());
     }
 
     #[test]

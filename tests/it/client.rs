@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use samverkan::client::{Client, ClientError, Context, Posted, Update, pb};
+use samverkan::engine::Rates;
 use samverkan::identity::{Authority, ConnectionLimits, Existing, Issued};
 use samverkan::room::ids::{Actor, Timestamp};
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
@@ -75,9 +76,11 @@ impl World {
             listen: "127.0.0.1:0".parse().expect("an address"),
             trust_domain: "test.example".into(),
             coordinator: "cert-se".parse().expect("an organisation"),
-            certificate: certificate.join("certificate.pem"),
-            key: certificate.join("key.pem"),
-            client_roots: certificate.join("ca.pem"),
+            tls: samverkan::identity::TrustFiles::new(
+                certificate.join("certificate.pem"),
+                certificate.join("key.pem"),
+                certificate.join("ca.pem"),
+            ),
             store: folder.path().join("store"),
             reserve_mib: 0,
             accept_rollback: false,
@@ -85,6 +88,7 @@ impl World {
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams: StreamLimits::default(),
+            rates: Rates::default(),
         };
         let server = Server::start(config).await.expect("started");
         let wire = Wire::to(server.address()).await;

@@ -10,6 +10,8 @@ use samverkan::api::{
     self, message_service_client::MessageServiceClient, organisation_service_client::OrganisationServiceClient,
     room_service_client::RoomServiceClient,
 };
+use samverkan::engine::Rates;
+use samverkan::identity::Ended;
 use samverkan::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use samverkan::identity::{Authority, ConnectionLimits, Existing, KeyedCertificate, tls};
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
@@ -57,9 +59,11 @@ impl World {
             listen: "127.0.0.1:0".parse().expect("an address"),
             trust_domain: trust_domain.as_str().to_owned(),
             coordinator: "cert-se".parse().expect("an id"),
-            certificate: own.join(CERTIFICATE_FILE),
-            key: own.join(KEY_FILE),
-            client_roots: own.join(AUTHORITY_FILE),
+            tls: samverkan::identity::TrustFiles::new(
+                own.join(CERTIFICATE_FILE),
+                own.join(KEY_FILE),
+                own.join(AUTHORITY_FILE),
+            ),
             store: directory.path().join("store"),
             reserve_mib: 1,
             accept_rollback: false,
@@ -67,6 +71,7 @@ impl World {
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams,
+            rates: Rates::default(),
         };
         let server = Server::start(config).await.expect("starts");
         Self { directory, authority, server }
@@ -347,7 +352,10 @@ async fn suspending_an_organisation_ends_its_streams_and_its_connections() {
     let end = async { while deliveries.message().await.is_ok_and(|answer| answer.is_some()) {} };
     soon("the end of the stream", end).await;
     let gone = async {
-        let theirs = || world.server.connections().cut(|caller| caller.actor.organisation.as_str() == "region-a");
+        let theirs = || {
+            let connections = world.server.connections();
+            connections.cut(|caller| (caller.actor.organisation.as_str() == "region-a").then_some(Ended::Suspended))
+        };
         while theirs() > 0 {
             tokio::task::yield_now().await;
         }

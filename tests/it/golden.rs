@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use samverkan::engine::{Delivery, Engine, Ids, Opening, Receiver, Settings};
+use samverkan::engine::{Delivery, Engine, Ids, Opening, Rates, Receiver, Settings};
 use samverkan::room::chain;
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use samverkan::room::disclose::What;
@@ -42,6 +42,7 @@ async fn engine(directory: &Path, clock: Arc<AtomicI64>, step: i64) -> Engine {
         title: "Reported incident".into(),
         terms: "What is shared here stays here.".into(),
         ids: Ids::random(),
+        rates: Rates::unlimited(),
     };
     let clock = Arc::new(move || Timestamp(clock.fetch_add(step, Ordering::SeqCst)));
     Engine::start(Arc::new(store), clock, settings).await.expect("a store that verifies")

@@ -1,5 +1,6 @@
 //! Who is let in, and what those who are not are told: over real sockets, with certificates made at run time.
 
+mod caps;
 pub(crate) mod forge;
 
 use std::io;
@@ -11,12 +12,12 @@ use rcgen::ExtendedKeyUsagePurpose;
 use rustls::ClientConfig;
 use samverkan::identity::tls::{self, client_config};
 use samverkan::identity::{
-    Accepted, Acceptor, ConnectionLimits, Connections, IdentityError, KeyedCertificate, Refused, ServerTls,
+    Accepted, Acceptor, ConnectionLimits, Connections, Ended, IdentityError, KeyedCertificate, Refused, ServerTls,
     TlsFileError, explain,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -55,8 +56,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (sender, refused) = mpsc::unbounded_channel();
-        let acceptor =
-            Acceptor::new(listener, tls, limits).on_refused(move |refused| drop(sender.send(refused.clone())));
+        let acceptor = Acceptor::new(listener, watch::channel(Arc::new(tls)).1, limits)
+            .on_refused(move |refused| drop(sender.send(refused.clone())));
         let connections = acceptor.connections();
         let stop = CancellationToken::new();
         let accepted = acceptor.run(stop.clone());
@@ -80,7 +81,18 @@ impl Server {
     }
 
     async fn connect(&self, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(self.address).await?;
+        self.connect_from("127.0.0.1", config).await
+    }
+
+    /// A socket from this address.
+    async fn socket_from(&self, from: &str) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from.parse::<std::net::IpAddr>().expect("an address"), 0).into())?;
+        socket.connect(self.address).await
+    }
+
+    async fn connect_from(&self, from: &str, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+        let tcp = self.socket_from(from).await?;
         let name = self.address.ip().into();
         soon("handshake", TlsConnector::from(config).connect(name, tcp)).await
     }
@@ -483,7 +495,8 @@ async fn a_caller_that_loses_its_access_is_cut_within_a_second() {
         clients.push(client);
         callers.push(accepted);
     }
-    let cut = server.connections.cut(|caller| caller.actor.organisation.as_str() == "region-a");
+    let cut =
+        server.connections.cut(|caller| (caller.actor.organisation.as_str() == "region-a").then_some(Ended::Suspended));
     assert_eq!(cut, 2);
     for accepted in &mut callers[..2] {
         assert!(accepted.caller.is_cancelled());
@@ -510,7 +523,7 @@ async fn a_writer_that_waits_for_a_stalled_reader_is_cut_too() {
     let mut accepted = server.accepted().await;
     let caller = accepted.caller.clone();
     let writer = tokio::spawn(async move { while accepted.io.write_all(&[0; 65536]).await.is_ok() {} });
-    caller.cancel();
+    caller.cut(Ended::Suspended);
     soon("the cut", writer).await.expect("no panic");
 }
 

@@ -14,7 +14,7 @@ use prost::Message;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use samverkan::api as pb;
-use samverkan::engine::Ids;
+use samverkan::engine::{Ids, Rates};
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
 use samverkan::room::ids::{Actor, Timestamp};
@@ -82,9 +82,11 @@ impl World {
             listen: "127.0.0.1:0".parse().expect("an address"),
             trust_domain: TRUST_DOMAIN.to_owned(),
             coordinator: COORDINATOR.parse().expect("an organisation id"),
-            certificate: own.join(CERTIFICATE_FILE),
-            key: own.join(KEY_FILE),
-            client_roots: own.join("ca.pem"),
+            tls: samverkan::identity::TrustFiles::new(
+                own.join(CERTIFICATE_FILE),
+                own.join(KEY_FILE),
+                own.join("ca.pem"),
+            ),
             store: self.folder.path().join("store"),
             reserve_mib: self.reserve_mib,
             accept_rollback: false,
@@ -92,6 +94,7 @@ impl World {
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
             streams: self.streams,
+            rates: Rates::default(),
         };
         let clock = self.clock.clone();
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));

@@ -57,7 +57,9 @@ impl Server {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[identity]\ntrust_domain = {TRUST_DOMAIN:?}\ncoordinator = {COORDINATOR:?}\n\
              [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-             [store]\ndirectory = {:?}\nreserve_mib = {}\n[log]\nfilter = \"warn\"\n",
+             [store]\ndirectory = {:?}\nreserve_mib = {}\n[log]\nfilter = \"warn\"\n\
+             [limits]\nwrites_per_second = 10000000\nwritten_kib_per_second = 10000000\nconsents_per_second = 1000000\n\
+             handshakes_per_address_per_second = 100000\n",
             ground.store,
             launch.reserve_mib.unwrap_or(16)
         );

@@ -307,7 +307,8 @@ async fn serve(
     tls: ServerTls,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let accepted = Acceptor::new(listener, tls, ConnectionLimits::default()).run(stop.clone());
+    let accepted = Acceptor::new(listener, tokio::sync::watch::channel(Arc::new(tls)).1, ConnectionLimits::default())
+        .run(stop.clone());
     let incoming = ReceiverStream::new(accepted).map(|accepted| Ok::<_, Infallible>(accepted.io));
     let service = MessageServiceServer::new(nothing)
         .max_decoding_message_size(limits::REQUEST_BYTES_MAX)

@@ -158,8 +158,15 @@ impl RoomState {
 
     /// Ends what a withdrawal covers. `bound` is who is shown to the source under the name of [`Scope::Named`].
     pub(super) fn end_openings(&mut self, source: Slot, scope: &Scope, bound: Option<Slot>) {
-        for (opening, material, _) in self.opened_by(source) {
-            let covered = match scope {
+        for opening in self.openings_in(source, scope, bound) {
+            self.openings.remove(&opening);
+        }
+    }
+
+    /// What a withdrawal would end.
+    pub(super) fn openings_in(&self, source: Slot, scope: &Scope, bound: Option<Slot>) -> Vec<Opening> {
+        let covered = |&(opening, material, _): &(Opening, Material, Sharing)| {
+            match scope {
                 Scope::All => true,
                 Scope::Material(m) => *m == material,
                 Scope::Audience(audience) => {
@@ -173,11 +180,9 @@ impl RoomState {
                 },
                 // `close_message` ends those.
                 Scope::Message(_) => false,
-            };
-            if covered {
-                self.openings.remove(&opening);
             }
-        }
+        };
+        self.opened_by(source).into_iter().filter(covered).map(|(opening, _, _)| opening).collect()
     }
 
     /// Ends what a change of consent narrowed, or said `no` for. `before` is [`Self::opened_by`] before the change.
@@ -187,8 +192,20 @@ impl RoomState {
         change: &ConsentChange,
         before: &[(Opening, Material, Sharing)],
     ) {
+        for opening in self.narrowed_openings(source, change, before) {
+            self.openings.remove(&opening);
+        }
+    }
+
+    /// What a change of consent, once it is made, ends.
+    pub(super) fn narrowed_openings(
+        &self,
+        source: Slot,
+        change: &ConsentChange,
+        before: &[(Opening, Material, Sharing)],
+    ) -> Vec<Opening> {
         let may_forward = self.participant(source).consent.police == PoliceAnswer::CoordinatorMayForward;
-        for &(opening, material, permitted) in before {
+        let ended = |&(opening, material, permitted): &(Opening, Material, Sharing)| {
             let reader = opening.reader;
             let no_by_class = change
                 .cells
@@ -204,10 +221,9 @@ impl RoomState {
             let forwarding = self.opened(opening.by).is_some_and(|opened| opened.ground == OpenedBy::Forwarding);
             // Not answered is enforced as no.
             let narrowed = self.permits(source, reader, material).max(Sharing::No) < permitted.max(Sharing::No);
-            if narrowed || no_by_class || no_by_name || forwarding && !may_forward {
-                self.openings.remove(&opening);
-            }
-        }
+            narrowed || no_by_class || no_by_name || forwarding && !may_forward
+        };
+        before.iter().filter(|opened| ended(opened)).map(|(opening, _, _)| *opening).collect()
     }
 
     /// Ends what was open to a participant that goes.

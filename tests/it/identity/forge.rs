@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, RevokedCertParams, SanType, SerialNumber,
 };
 use samverkan::identity::issue::{AUTHORITY_FILE, AUTHORITY_KEY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use samverkan::identity::{Authority, Existing, KeyedCertificate, TrustDomain};
@@ -106,6 +106,28 @@ impl Forge {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
         self.load(&certificate.pem(), &key.serialize_pem())
+    }
+
+    /// A revocation list of this authority: these serial numbers, valid from and to so many seconds from now. As DER.
+    pub(crate) fn list(&self, serials: &[&[u8]], valid: (i64, i64)) -> Vec<u8> {
+        let at = |seconds: i64| {
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs((now().0 / 1_000_000 + seconds) as u64)
+        };
+        let revoked = |serial: &&[u8]| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: at(valid.0),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: at(valid.0),
+            next_update: at(valid.1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).expect("signed").der().to_vec()
     }
 
     pub(crate) fn authority_itself(&self) -> KeyedCertificate {

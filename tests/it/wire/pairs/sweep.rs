@@ -210,6 +210,12 @@ impl Asking<'_> {
         self.ask("RoomService/ListRooms", &pb::ListRoomsRequest::default());
         let request = pb::ListInvitationsRequest { page_size: 1, page_token: String::new() };
         paged!(self, "RoomService/ListInvitations", ListInvitationsResponse, request);
+        self.ask("InviteService/ListInvites", &pb::ListInvitesRequest::default());
+        let invite_id = self.id();
+        let request = pb::RevokeInviteRequest { request_id: self.id(), invite_id };
+        self.ask("InviteService/RevokeInvite", &request);
+        let request = pb::CreateInviteRequest { request_id: self.id(), ..pb::CreateInviteRequest::default() };
+        self.ask("InviteService/CreateInvite", &request);
         self.ask("OrganisationService/ListOrganisations", &pb::ListOrganisationsRequest::default());
         for organisation_id in names.clone() {
             self.ask("OrganisationService/GetOrganisation", &pb::GetOrganisationRequest { organisation_id });

@@ -1,0 +1,124 @@
+//! What can change while the server runs, and in what order does it take effect?
+//!
+//! Certificates, trust, limits: read and checked first, all of it; then the newest settings are there for the next handshake; then who
+//! is connected and would not be admitted under them is cut, in two steps. A handshake that was under way meanwhile looks at the newest
+//! settings once it is among the connected, so nobody slips through. What is wrong changes nothing.
+//!
+//! Upholds R10. Tested in `tests/it/trust.rs`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::{Config, system_clock};
+use crate::engine::Engine;
+use crate::identity::{Access, Connections, ServerTls, TlsFileError, TrustDomain};
+use crate::room::ids::Timestamp;
+use crate::service::Edge;
+
+/// Changes a server while it runs. Cheap to clone; clones share.
+#[derive(Clone)]
+pub struct Reloader(Arc<Inner>);
+
+struct Inner {
+    /// What is in force.
+    config: Mutex<Config>,
+    trust_domain: TrustDomain,
+    access: Arc<dyn Access>,
+    tls: watch::Sender<Arc<ServerTls>>,
+    connections: Connections,
+    edge: Edge,
+    engine: Engine,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// A certificate, key, authority or revocation list can't be read or relied on.
+    #[error(transparent)]
+    TlsFile(#[from] TlsFileError),
+    /// The certificates do not make a TLS server.
+    #[error("TLS settings: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The system gives no thread.
+    #[error("the reload did not run to its end")]
+    Unfinished,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Connections that would not be admitted any more, and were cut.
+    pub cut: usize,
+    /// Settings that differ and stay as they are until the server is started again.
+    pub stays: Vec<&'static str>,
+    /// Authorities whose certificates are accepted.
+    pub authorities: usize,
+    /// How many of these have a revocation list.
+    pub with_list: usize,
+    /// When the first revocation list expires.
+    pub lists_until: Option<Timestamp>,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        config: Config,
+        trust_domain: TrustDomain,
+        access: Arc<dyn Access>,
+        tls: watch::Sender<Arc<ServerTls>>,
+        connections: Connections,
+        edge: Edge,
+        engine: Engine,
+    ) -> Self {
+        Self(Arc::new(Inner { config: Mutex::new(config), trust_domain, access, tls, connections, edge, engine }))
+    }
+
+    /// Puts this configuration in force, as far as that can be done without a new start; files are read anew. An error: nothing was
+    /// changed.
+    pub async fn reload(&self, config: Config) -> Result<Reloaded, ReloadError> {
+        let inner = self.0.clone();
+        let reloaded = tokio::task::spawn_blocking(move || inner.reload(config));
+        reloaded.await.unwrap_or(Err(ReloadError::Unfinished))
+    }
+}
+
+impl Inner {
+    fn reload(&self, config: Config) -> Result<Reloaded, ReloadError> {
+        // One at a time.
+        let mut in_force = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let trusted = config.tls.load(&self.trust_domain, system_clock())?;
+        let tls = Arc::new(trusted.tls(self.access.clone())?);
+        // From here on nothing fails.
+        let stays = stays(&in_force, &config);
+        self.connections.set_limits(config.connections.clone());
+        self.edge.set_stream_limits(config.streams);
+        self.engine.set_rates(config.rates);
+        self.tls.send_replace(tls.clone());
+        let now = system_clock();
+        let cut = self.connections.cut(|caller| {
+            let (ended, refused) = tls.still_admits(caller, now).err()?;
+            tracing::info!(certificate = %caller.log_name(), reason = refused.reason(), "no longer admitted, connection is cut");
+            Some(ended)
+        });
+        let (authorities, with_list) = trusted.counts();
+        in_force.tls = config.tls;
+        in_force.connections = config.connections;
+        in_force.streams = config.streams;
+        in_force.rates = config.rates;
+        Ok(Reloaded { cut, stays, authorities, with_list, lists_until: trusted.lists_until() })
+    }
+}
+
+/// What differs and can't be changed in a server that runs.
+fn stays(in_force: &Config, wished: &Config) -> Vec<&'static str> {
+    [
+        ("server.listen", in_force.listen != wished.listen),
+        ("identity.trust_domain", in_force.trust_domain != wished.trust_domain),
+        ("identity.coordinator", in_force.coordinator != wished.coordinator),
+        ("store.directory", in_force.store != wished.store),
+        ("store.reserve_mib", in_force.reserve_mib != wished.reserve_mib),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
