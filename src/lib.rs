@@ -26,6 +26,7 @@
 //! | [`room`] | who may do what, who may see what? Pure: values in, values out | `limits` |
 //! | `rate` | how fast may something happen? | nothing |
 //! | [`store`] | what is durable? A port; adapters for memory and sled; the encoding at rest | `room` |
+//! | [`audit`] | who did what to this server? The trail: an append-only log of acts, sign-ins and refusals | `room::ids`, `store` |
 //! | [`engine`] | in what order does it happen? One task per open room, one committing thread | `room`, `store` |
 //! | [`identity`] | who is calling? Certificates, the TLS accept loop | `room::ids` |
 //! | [`api`] | what does the wire look like? Generated from `proto/samverkan/v1` | nothing |
@@ -95,6 +96,7 @@
 //! combination and random histories.
 
 pub mod api;
+pub mod audit;
 mod bench;
 pub mod cli;
 pub mod client;

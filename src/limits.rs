@@ -312,3 +312,26 @@ pub const ENROLMENT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Addresses that are remembered for that. More at once are one address.
 pub const ENROLMENT_ADDRESSES_MAX: usize = 4096;
+
+/// From something noted in the audit trail (a sign-in, a refusal) to its commit: what comes together is written together, and a
+/// crash loses no more than this of it. Acts wait for their record.
+pub const AUDIT_NOTE_DELAY: Duration = Duration::from_secs(1);
+
+/// Within which time notes that are the same in every fact become one record with a count.
+pub const AUDIT_FOLD_TIME: Duration = Duration::from_secs(60);
+
+/// Different notes of known actors that are kept apart within that time: as many as connections.
+pub const AUDIT_NOTES_MAX: usize = CONNECTIONS_MAX;
+
+/// Different notes of strangers (address and reason) within that time. At some 200 bytes a record, whoever owns a whole network and
+/// floods us from it for a day adds 74 MB to the trail.
+pub const AUDIT_STRANGERS_MAX: usize = 256;
+
+/// Acts that wait for the audit trail. They come from people, and a commit takes up to 64 of them.
+pub const AUDIT_JOBS_MAX: usize = 256;
+
+/// Bytes of a text in an audit record that is not a word of ours, such as an error message about a file.
+pub const AUDIT_DETAIL_BYTES_MAX: usize = 256;
+
+/// Records that one call looks at, found or not: some 20 ms of work. A page may be short, or empty, and have a next one.
+pub const AUDIT_SCAN_MAX: usize = 20_000;

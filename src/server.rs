@@ -18,11 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::enrolment::Desk;
 pub use self::reload::{ReloadError, Reloaded, Reloader};
+use crate::audit::AuditEvent;
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::trust::Everybody;
 use crate::identity::{
-    Acceptor, Access, ConnectionLimits, Connections, Ended, IssueError, TlsFileError, TrustDomain, TrustFiles,
+    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, IssueError, Refused, TlsFileError, TrustDomain,
+    TrustFiles,
 };
 use crate::limits;
 use crate::room::ids::{OrganisationId, Timestamp};
@@ -187,12 +189,20 @@ impl Server {
             ids,
             rates: config.rates,
         };
+        let has_rolled_back = store.has_rolled_back();
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
+        if has_rolled_back && engine.trail().record(AuditEvent::RollbackAccepted).await.is_err() {
+            // The disk is full: it is written when there is space.
+            engine.trail().note(AuditEvent::RollbackAccepted);
+        }
 
         let stopping = CancellationToken::new();
         let access: Arc<dyn Access> = Arc::new(Everybody);
         let (tls, newest_tls) = watch::channel(Arc::new(trusted.tls(access.clone())?));
-        let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone());
+        let (refusals, sign_ins) = (engine.trail().clone(), engine.trail().clone());
+        let acceptor = Acceptor::new(listener, newest_tls, config.connections.clone())
+            .on_refused(move |peer, refused| refusals.note(connection_refused(peer, refused)))
+            .on_admitted(move |caller| sign_ins.note(signed_in(caller)));
         let connections = acceptor.connections();
         let facts = enrolment.as_ref().map(Desk::facts);
         let terms = config.terms.clone();
@@ -205,6 +215,7 @@ impl Server {
         if let Some(desk) = enrolment {
             desk.open(engine.clone(), address, stopping.clone());
         }
+        engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
             %address,
             enrolment = enrolment_address.map(tracing::field::display),
@@ -218,6 +229,23 @@ impl Server {
         );
         let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
         Ok(Running { address, engine, connections, reloader, serving, stopping, served, enrolment: enrolment_address })
+    }
+}
+
+fn connection_refused(peer: SocketAddr, refused: &Refused) -> AuditEvent {
+    let organisation = match refused {
+        Refused::TooManyOfOrganisation { organisation } => Some(organisation.clone()),
+        _ => None,
+    };
+    AuditEvent::HandshakeRefused { peer: peer.ip(), organisation, reason: refused.reason() }
+}
+
+fn signed_in(caller: &Caller) -> AuditEvent {
+    AuditEvent::SignedIn {
+        actor: caller.actor.clone(),
+        certificate: caller.certificate,
+        peer: caller.peer.ip(),
+        key_exchange: caller.key_exchange.as_str().into(),
     }
 }
 
@@ -267,6 +295,7 @@ impl Running {
                 self.served.abort();
             }
         }
+        self.engine.trail().note(AuditEvent::ServerStopped);
         self.engine.stop().await;
         tracing::info!("stopped");
     }

@@ -112,6 +112,7 @@ fn rooms(logs: &[LogReport], output: Output) -> Result<(), Failure> {
         json!({
             "room_id": log.room.to_string(),
             "is_directory": log.room == RoomId::DIRECTORY,
+            "is_audit_trail": log.room.trail_part().is_some(),
             "frames": log.frames,
             "entries": log.entries,
             "delivery_records": log.deliveries,
@@ -134,6 +135,7 @@ fn chain(logs: &[LogReport], output: Output) -> Result<(), Failure> {
         json!({
             "room_id": log.room.to_string(),
             "is_directory": log.room == RoomId::DIRECTORY,
+            "is_audit_trail": log.room.trail_part().is_some(),
             "frames": log.frames,
             "digest": digest(log),
             "is_verified": log.damage.is_none(),
@@ -199,7 +201,12 @@ fn show_keys(store: &SledStore, room: RoomId, output: Output) -> Result<(), Fail
 }
 
 fn name(room: RoomId) -> String {
-    if room == RoomId::DIRECTORY { format!("{:<36}", "directory") } else { room.to_string() }
+    match room.trail_part() {
+        _ if room == RoomId::DIRECTORY => format!("{:<36}", "directory"),
+        Some(0) => format!("{:<36}", "audit trail"),
+        Some(part) => format!("{:<36}", format!("audit trail, part {}", part + 1)),
+        None => room.to_string(),
+    }
 }
 
 fn moment(timestamp: Timestamp) -> String {

@@ -56,7 +56,10 @@ impl Watched {
 
     async fn reload(&mut self, reloader: &Reloader, loaded: Result<ServerConfig, Failure>) {
         let problem = match loaded {
-            Err(failure) => failure.message,
+            Err(failure) => {
+                reloader.refused(&failure.message);
+                failure.message
+            }
             Ok(config) => match reloader.reload(settings(&config)).await {
                 Err(error) => error.to_string(),
                 Ok(reloaded) => {

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::load::{LoadError, replay};
 use super::shared::{Shared, salt};
 use super::{Failure, Outcome};
+use crate::audit;
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEntry};
 use crate::room::event::Request;
 use crate::room::ids::{Actor, OrganisationId, RoomId};
@@ -72,7 +73,7 @@ pub(super) async fn write(
     let mut tip = log.tip;
     let packed = tip.pack(vec![codec::seal(&entry, salt)], &[]);
     let frames = packed.into_iter().map(|(_, frame)| frame).chain(frames).collect();
-    committed(shared.committer.submit(frames).await.await)?;
+    committed(shared.trail.submit(vec![audit::of_directory(&entry)], frames).await.await)?;
     log.tip = tip;
     log.directory.fold(&entry);
     log.entries.push(entry.clone());
@@ -84,13 +85,19 @@ type Done = Result<Result<(), CommitError>, tokio::sync::oneshot::error::RecvErr
 
 fn committed(done: Done) -> Result<(), Failure> {
     match done {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(CommitError { source: StoreError::Full { .. }, .. })) => Err(Failure::StoreFull),
-        Ok(Err(CommitError { outcome: Committed::NothingWritten, .. })) => {
-            Err(Failure::StoreFailed { outcome: Outcome::NothingWritten })
-        }
-        Ok(Err(CommitError { outcome: Committed::Unknown, .. })) | Err(_) => {
-            Err(Failure::StoreFailed { outcome: Outcome::Unknown })
+        Ok(done) => done.map_err(Failure::from),
+        Err(_) => Err(Failure::StoreFailed { outcome: Outcome::Unknown }),
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError { source: StoreError::Full { .. }, .. } => Self::StoreFull,
+            CommitError { outcome: Committed::NothingWritten, .. } => {
+                Self::StoreFailed { outcome: Outcome::NothingWritten }
+            }
+            CommitError { outcome: Committed::Unknown, .. } => Self::StoreFailed { outcome: Outcome::Unknown },
         }
     }
 }

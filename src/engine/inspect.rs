@@ -4,6 +4,7 @@
 //! Upholds: R2.
 
 use super::load::{LoadError, replay};
+use crate::audit::Record;
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
 use crate::room::event::{Entry, Event};
 use crate::room::ids::{Actor, RoomId, Seq, Timestamp};
@@ -13,7 +14,7 @@ use crate::store::{Store, StoreError};
 /// What one log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogReport {
-    /// Whose; the nil id is the directory.
+    /// Whose; the nil id is the directory, and some are of the audit trail ([`RoomId::trail`]).
     pub room: RoomId,
     /// Frames that verified.
     pub frames: u64,
@@ -36,7 +37,7 @@ pub struct EntryReport {
     pub seq: Seq,
     /// When.
     pub recorded_at: Timestamp,
-    /// Who; none: the server.
+    /// Who; none: the server, or nobody known.
     pub author: Option<Actor>,
     /// What kind of thing happened.
     pub kind: &'static str,
@@ -47,6 +48,8 @@ pub fn inspect(store: &dyn Store, mut each: impl FnMut(LogReport)) -> Result<(),
     for room in store.rooms()? {
         let report = if room == RoomId::DIRECTORY {
             log::<DirectoryEntry>(store, room, |entry| entry.recorded_at)?
+        } else if room.trail_part().is_some() {
+            log::<Record>(store, room, |record| record.recorded_at)?
         } else {
             log::<Entry>(store, room, |entry| entry.recorded_at)?
         };
@@ -60,6 +63,13 @@ pub fn entries(store: &dyn Store, room: RoomId, mut each: impl FnMut(EntryReport
     if room == RoomId::DIRECTORY {
         return replay(store, room, |_, opened: Opened<DirectoryEntry>| {
             opened.entries.iter().for_each(|entry| each(directory_entry(entry)));
+            Ok(())
+        })
+        .map(|_| ());
+    }
+    if room.trail_part().is_some() {
+        return replay(store, room, |_, opened: Opened<Record>| {
+            opened.entries.iter().for_each(|record| each(trail_record(record)));
             Ok(())
         })
         .map(|_| ());
@@ -106,6 +116,11 @@ fn directory_entry(entry: &DirectoryEntry) -> EntryReport {
         DirectoryEvent::CertificateIssued { .. } => "certificate_issued",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: Some(entry.author.clone()), kind }
+}
+
+fn trail_record(record: &Record) -> EntryReport {
+    let (kind, author) = (record.kind.as_str(), record.facts.actor.clone());
+    EntryReport { seq: record.seq, recorded_at: record.recorded_at, author, kind }
 }
 
 fn entry(entry: &Entry) -> EntryReport {

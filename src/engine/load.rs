@@ -11,56 +11,16 @@ use crate::room::chain::Digest;
 use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
 use crate::room::state::fold;
-use crate::store::codec::{self, Damage, Logged, Opened, Tip};
-use crate::store::{Store, StoreError};
-
-/// Bytes of frames that are read at a time.
-const READ_BYTES: usize = 4 * 1024 * 1024;
-
-/// Why a room can't be served.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LoadError {
-    /// Its frames don't verify: the room is quarantined, others go on.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
-    /// The store can't be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+use crate::store::Store;
+use crate::store::codec::{self, Damage, Opened};
+use crate::store::replay::replay_from;
+pub use crate::store::replay::{LoadError, replay};
 
 /// What it takes to find a frame again and to know that it is the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mark {
     pub(super) first_entry: Seq,
     pub(super) digest: Digest,
-}
-
-/// Reads all frames of a log in order and hands over what is in them.
-pub fn replay<E: Logged>(
-    store: &dyn Store,
-    room: RoomId,
-    each: impl FnMut(Seq, Opened<E>) -> Result<(), &'static str>,
-) -> Result<Tip, LoadError> {
-    replay_from(store, room, Tip::start(room), each)
-}
-
-fn replay_from<E: Logged>(
-    store: &dyn Store,
-    room: RoomId,
-    mut tip: Tip,
-    mut each: impl FnMut(Seq, Opened<E>) -> Result<(), &'static str>,
-) -> Result<Tip, LoadError> {
-    loop {
-        let frames = store.read(room, tip.next_frame()..u64::MAX, READ_BYTES)?;
-        if frames.is_empty() {
-            return Ok(tip);
-        }
-        for stored in &frames {
-            let first = tip.next_entry();
-            let opened = tip.follow(stored)?;
-            each(first, opened).map_err(|what| Damage { room, frame: stored.number, what })?;
-        }
-    }
 }
 
 /// Loads a room: from its snapshot, if it has one that is its log's, and what comes after it. Where that was much, it is kept in a

@@ -20,6 +20,7 @@ pub use self::places::Rates;
 use self::places::{command_bytes, is_urgent};
 use self::room::{Job, Lane, Page, Waiting};
 use self::shared::{Listings, Shared, lock, salt};
+use crate::audit::{self, Trail};
 use crate::room::consent::{ConsentChange, Name};
 use crate::room::decide::decide;
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent};
@@ -212,10 +213,12 @@ impl Engine {
     pub async fn start(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self, LoadError> {
         let (read, coordinator) = (store.clone(), settings.coordinator.clone());
         let loaded = tokio::task::spawn_blocking(move || read_all(&*read, coordinator)).await;
-        let (log, listings) = loaded.map_err(|_| failed("reading it panicked"))??;
+        let (log, listings, trail) = loaded.map_err(|_| failed("reading it panicked"))??;
         let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
         let page_token_key = store.secret();
-        let shared = Arc::new(Shared::new(store, committer, clock, log.directory().clone(), listings, settings.rates));
+        let trail = Trail::start(store.clone(), committer.clone(), clock.clone(), trail);
+        let directory = log.directory().clone();
+        let shared = Arc::new(Shared::new(store, committer, trail, clock, directory, listings, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
         Ok(engine)
@@ -224,6 +227,11 @@ impl Engine {
     /// Which organisations there are, and which rooms.
     pub fn directory(&self) -> Arc<Directory> {
         self.0.shared.directory()
+    }
+
+    /// Where acts are recorded, and sign-ins and refusals noted.
+    pub fn trail(&self) -> &Trail {
+        &self.0.shared.trail
     }
 
     /// Signs page tokens; never leaves the server.
@@ -259,6 +267,7 @@ impl Engine {
     /// Commits what was decided and lets go of the store.
     pub async fn stop(&self) {
         self.0.shared.end_all().await;
+        self.0.shared.trail.stop().await;
         self.0.shared.committer.shutdown().await;
     }
 
@@ -582,9 +591,13 @@ fn failed(why: &str) -> LoadError {
 }
 
 /// Reads all rooms, several at once, verifies what no snapshot covers, and notes who is where.
-fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(DirectoryLog, Listings), LoadError> {
+fn read_all(
+    store: &dyn Store,
+    coordinator: OrganisationId,
+) -> Result<(DirectoryLog, Listings, audit::Loaded), LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
-    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| *room != RoomId::DIRECTORY).collect();
+    let trail = Trail::load(store)?;
+    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| room.is_room()).collect();
     let (next, listings) = (AtomicUsize::new(0), std::sync::Mutex::new(Listings::default()));
     let read_some = || {
         while let Some(&room) = rooms.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -599,7 +612,7 @@ fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<(Directory
             readers.into_iter().map(|reader| reader.join().unwrap_or_else(|_| Err(failed("reading it panicked"))));
         read.collect::<Result<(), LoadError>>()
     })?;
-    Ok((log, listings.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    Ok((log, listings.into_inner().unwrap_or_else(PoisonError::into_inner), trail))
 }
 
 fn read_one(store: &dyn Store, room: RoomId, listings: &std::sync::Mutex<Listings>) -> Result<(), LoadError> {

@@ -23,6 +23,7 @@ use super::places::Admission;
 use super::shared::{Shared, salt};
 use super::turns::Turns;
 use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
+use crate::audit::{self, AuditEvent};
 use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::consent::Name;
@@ -151,6 +152,8 @@ pub(super) struct Room {
     /// Decided, on no way to the disk yet.
     pending: Vec<Sealed>,
     pending_bytes: usize,
+    /// Acts among what is pending that the audit trail records.
+    acts: Vec<AuditEvent>,
     replies: Vec<Reply>,
     pages: Vec<Page>,
     /// Whether what is pending takes something back: until it is durable, nothing else is rendered (R4).
@@ -208,6 +211,7 @@ impl Room {
                 recent_bytes: 0,
                 pending: Vec::new(),
                 pending_bytes: 0,
+                acts: Vec::new(),
                 replies: Vec::new(),
                 pages: Vec::new(),
                 pending_narrows: false,
@@ -457,6 +461,7 @@ impl Room {
         self.recent.push_back(entry.clone());
         self.pending_narrows |= may_take_back(&entry.event);
         self.pending_lists |= changes_listing(&entry.event);
+        self.acts.extend(audit::of_room(self.id, &entry));
         // Here and not in `seal`: while a commit is under way, this costs no time.
         self.pending.push(codec::seal(&entry, salt));
         self.wants_advance = true;
@@ -552,7 +557,11 @@ impl Room {
         self.marks
             .extend(packed.iter().map(|(first_entry, frame)| Mark { first_entry: *first_entry, digest: frame.digest }));
         let frames = packed.into_iter().map(|(_, frame)| frame).collect();
-        flight.done = self.shared.committer.submit(frames).await;
+        let acts = std::mem::take(&mut self.acts);
+        flight.done = match acts.is_empty() {
+            true => self.shared.committer.submit(frames).await,
+            false => self.shared.trail.submit(acts, frames).await,
+        };
         self.flight = Some(flight);
     }
 

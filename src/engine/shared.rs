@@ -5,20 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::places::{Places, Rates};
 use super::room::{Handle, Room};
+use crate::audit::Trail;
 use crate::room::directory::Directory;
 use crate::room::disclose::Listing;
 use crate::room::ids::{InvitationId, OrganisationId, RoomId, Timestamp};
 use crate::room::state::RoomState;
 use crate::store::Store;
+pub(super) use crate::store::codec::salt;
 use crate::store::committer::{Clock, Committer};
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) committer: Committer,
+    pub(super) trail: Trail,
     clock: Clock,
     clock_floor: Timestamp,
     directory: RwLock<Arc<Directory>>,
@@ -76,18 +78,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// 32 random bytes.
-pub(super) fn salt() -> [u8; 32] {
-    let mut salt = [0; 32];
-    salt[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    salt[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    salt
-}
-
 impl Shared {
     pub(super) fn new(
         store: Arc<dyn Store>,
         committer: Committer,
+        trail: Trail,
         clock: Clock,
         directory: Directory,
         listings: Listings,
@@ -97,6 +92,7 @@ impl Shared {
             clock_floor: store.clock_floor(),
             store,
             committer,
+            trail,
             clock,
             directory: RwLock::new(Arc::new(directory)),
             rooms: Mutex::default(),

@@ -107,12 +107,16 @@ pub struct Accepted {
     pub caller: Arc<Caller>,
 }
 
-/// Where refusals go: the log, and whoever asked to be told.
+/// Where refusals and sign-ins go: the log, and whoever asked to be told.
 #[derive(Clone)]
 pub(super) struct Reporter {
-    hook: Arc<dyn Fn(&Refused) + Send + Sync>,
+    on_refused: Arc<OnRefused>,
+    on_admitted: Arc<OnAdmitted>,
     log: Arc<Mutex<Log>>,
 }
+
+type OnRefused = dyn Fn(SocketAddr, &Refused) + Send + Sync;
+type OnAdmitted = dyn Fn(&Caller) + Send + Sync;
 
 /// How many lines may still be logged, and how many were not.
 struct Log {
@@ -123,9 +127,9 @@ struct Log {
 const LOG_RATE: Rate = Rate::new(limits::REFUSALS_LOGGED_PER_SECOND, 5);
 
 impl Reporter {
-    fn new(hook: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
+    fn new() -> Self {
         let log = Log { left: Bucket::full(LOG_RATE), unlogged: 0 };
-        Self { hook: Arc::new(hook), log: Arc::new(Mutex::new(log)) }
+        Self { on_refused: Arc::new(|_, _| ()), on_admitted: Arc::new(|_| ()), log: Arc::new(Mutex::new(log)) }
     }
 
     pub(super) fn refused(&self, peer: SocketAddr, refused: &Refused) {
@@ -135,7 +139,13 @@ impl Reporter {
             }
             tracing::warn!(%peer, reason = refused.reason(), detail = %refused, "connection refused");
         }
-        (self.hook)(refused);
+        (self.on_refused)(peer, refused);
+    }
+
+    fn admitted(&self, caller: &Caller) {
+        let Caller { peer, key_exchange, .. } = caller;
+        tracing::debug!(%peer, certificate = %caller.log_name(), key_exchange, "connected");
+        (self.on_admitted)(caller);
     }
 
     /// Whether one more is logged, and how many were not since the last one was.
@@ -160,13 +170,21 @@ pub struct Acceptor {
 impl Acceptor {
     /// Will accept from this socket. Each handshake takes the newest settings.
     pub fn new(listener: TcpListener, tls: watch::Receiver<Arc<ServerTls>>, limits: ConnectionLimits) -> Self {
-        Self { listener, tls, connections: Connections::new(limits), reporter: Reporter::new(|_| ()) }
+        Self { listener, tls, connections: Connections::new(limits), reporter: Reporter::new() }
     }
 
-    /// Also tells `hook` of each refusal: to count them. It is called on the accept path and must be quick.
+    /// Also tells `hook` of each refusal, and from which address: to record and to count them. It is called on the accept path and must
+    /// be quick.
     #[must_use]
-    pub fn on_refused(mut self, hook: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
-        self.reporter = Reporter::new(hook);
+    pub fn on_refused(mut self, hook: impl Fn(SocketAddr, &Refused) + Send + Sync + 'static) -> Self {
+        self.reporter.on_refused = Arc::new(hook);
+        self
+    }
+
+    /// Also tells `hook` of each caller that comes in. The same holds for it.
+    #[must_use]
+    pub fn on_admitted(mut self, hook: impl Fn(&Caller) + Send + Sync + 'static) -> Self {
+        self.reporter.on_admitted = Arc::new(hook);
         self
     }
 
@@ -298,7 +316,7 @@ impl Admission {
         match outcome {
             Ok(Ok(accepted)) => {
                 drop(pending);
-                tracing::debug!(%peer, certificate = %accepted.caller.log_name(), key_exchange = accepted.caller.key_exchange, "connected");
+                self.reporter.admitted(&accepted.caller);
                 tokio::select! {
                     () = self.stop.cancelled() => {}
                     // Nobody takes connections any more: the server is ending, too.

@@ -45,7 +45,8 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// One incident's room. The nil id is the directory log, which holds organisations and the creation of rooms.
+    /// One incident's room. The nil id is the directory log, which holds organisations and the creation of rooms; those of
+    /// fourteen bytes `ff` and two more are parts of the audit trail. Rooms have random ids (UUID v4), which are none of these.
     RoomId
 }
 uuid_id! {
@@ -92,6 +93,24 @@ uuid_id! {
 impl RoomId {
     /// The directory log.
     pub const DIRECTORY: Self = Self::from_bytes([0; 16]);
+
+    /// A part of the audit trail. There is more than one only if an earlier one does not verify.
+    pub const fn trail(part: u16) -> Self {
+        let mut bytes = [0xff; 16];
+        [bytes[14], bytes[15]] = part.to_be_bytes();
+        Self::from_bytes(bytes)
+    }
+
+    /// Which part of the audit trail it is, if it is one.
+    pub fn trail_part(self) -> Option<u16> {
+        let [ones @ .., high, low] = self.as_bytes();
+        ones.iter().all(|byte| *byte == 0xff).then(|| u16::from_be_bytes([*high, *low]))
+    }
+
+    /// Whether it is a room's, and not that of a log of the server's own.
+    pub fn is_room(self) -> bool {
+        self != Self::DIRECTORY && self.trail_part().is_none()
+    }
 }
 
 /// The position of an entry in a room's log, from 0. Never leaves the server.
@@ -252,6 +271,15 @@ mod tests {
         for text in ["org/region-a/user/anna.berg", "org/cert-se/service/siem_1", "org/a/user/b"] {
             assert_eq!(text.parse::<Actor>().expect(text).to_string(), text);
         }
+    }
+
+    #[test]
+    fn logs_of_the_server_are_no_rooms() {
+        assert!(!RoomId::DIRECTORY.is_room());
+        for part in [0, 1, 258, u16::MAX] {
+            assert_eq!((RoomId::trail(part).trail_part(), RoomId::trail(part).is_room()), (Some(part), false));
+        }
+        assert!(RoomId::from_bytes([0xfe; 16]).is_room() && RoomId(Uuid::from_u128(1)).is_room());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::{Config, system_clock};
+use crate::audit::AuditEvent;
 use crate::engine::Engine;
 use crate::identity::{Access, Connections, ServerTls, TlsFileError, TrustDomain};
 use crate::room::ids::Timestamp;
@@ -30,6 +31,9 @@ struct Inner {
     edge: Edge,
     engine: Engine,
 }
+
+/// What a reload takes up, as the audit trail names it.
+const WHAT: &str = "certificate,client-roots,revocation-lists,limits";
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +82,17 @@ impl Reloader {
     pub async fn reload(&self, config: Config) -> Result<Reloaded, ReloadError> {
         let inner = self.0.clone();
         let reloaded = tokio::task::spawn_blocking(move || inner.reload(config));
-        reloaded.await.unwrap_or(Err(ReloadError::Unfinished))
+        let reloaded = reloaded.await.unwrap_or(Err(ReloadError::Unfinished));
+        match &reloaded {
+            Ok(_) => self.0.engine.trail().note(AuditEvent::ConfigurationReloaded { what: WHAT.into() }),
+            Err(error) => self.refused(&error.to_string()),
+        }
+        reloaded
+    }
+
+    /// Notes that a reload was refused: `problem` says why.
+    pub fn refused(&self, problem: &str) {
+        self.0.engine.trail().note(AuditEvent::ReloadRefused { what: WHAT.into(), reason: problem.into() });
     }
 }
 

@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 
 use super::held;
 use super::status::{self, CallError};
+use crate::audit::AuditEvent;
 use crate::engine::Engine;
 use crate::identity::Caller;
 use crate::limits;
@@ -195,6 +196,8 @@ where
             Ok(method) => method,
             Err(error) => {
                 let effect = row(path).map_or(Effect::Reads, |method| method.effect);
+                let method = row(path).map(|method| method.path);
+                self.engine.trail().note(call_refused(caller.as_deref(), method, error.word()));
                 let certificate = caller.map(|caller| caller.log_name());
                 tracing::info!(certificate, method = path, %error, "call denied");
                 return Box::pin(async move { Ok(error.status(effect).into_http()) });
@@ -220,6 +223,17 @@ where
             );
             Ok(response.map(|body| held::hold(body, under_way)))
         })
+    }
+}
+
+/// A call that was turned away, as the audit trail notes it. A method that isn't served is the caller's own text and not named.
+pub(super) fn call_refused(caller: Option<&Caller>, method: Option<&'static str>, reason: &'static str) -> AuditEvent {
+    AuditEvent::CallRefused {
+        actor: caller.map(|caller| caller.actor.clone()),
+        certificate: caller.map(|caller| caller.certificate),
+        peer: caller.map(|caller| caller.peer.ip()),
+        method,
+        reason,
     }
 }
 

@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use super::authorisation::{Method, Who};
 use super::page_token::List;
 use super::status::CallError;
-use super::{Edge, Shared};
-use crate::engine::{Engine, Receiver, Written};
+use super::{Edge, Shared, authorisation};
+use crate::engine::{Engine, Failure, Receiver, Written};
 use crate::identity::Caller;
 use crate::limits;
 use crate::room::event::{Command, Request as Write};
@@ -35,10 +35,20 @@ impl Edge {
     {
         let answer = async {
             let (call, request) = self.call(method, request)?;
+            let caller = call.caller.clone();
             let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
-            handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }))
+            let handled = handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }));
+            handled.inspect_err(|error| self.note_denied(&caller, method, error))
         };
         answer.await.map(Response::new).map_err(|error| error.status(method.effect))
+    }
+
+    /// Notes in the audit trail that a caller tried what is the coordinator's.
+    pub(super) fn note_denied(&self, caller: &Caller, method: Method, error: &CallError) {
+        if let CallError::Failed(Failure::Refused(Refusal::CoordinatorOnly)) = error {
+            let event = authorisation::call_refused(Some(caller), Some(method.path), "coordinator-only");
+            self.0.engine.trail().note(event);
+        }
     }
 
     /// Begins a call. The gate let nobody in without a caller; who got here without one gets no further.

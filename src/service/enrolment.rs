@@ -23,6 +23,7 @@ use super::status::CallError;
 use super::{Edge, authorisation, from_proto, to_proto};
 use crate::api::enrolment_service_server::{EnrolmentService, EnrolmentServiceServer};
 use crate::api::{self, invite_service_server::InviteService};
+use crate::audit::AuditEvent;
 use crate::engine::{Engine, Failure};
 use crate::identity::Authority;
 use crate::identity::enrolment::csr::SigningRequest;
@@ -174,7 +175,14 @@ impl EnrolmentService for Desk {
                 Ok(Response::new(answer))
             }
             Err(error) => {
-                tracing::warn!(peer = peer.map(tracing::field::display), "enrolment refused");
+                let reason = match &error {
+                    CallError::Failed(Failure::Refused(Refusal::InviteNotValid)) => "invite-not-valid",
+                    CallError::Failed(Failure::Busy(_)) => "too-many-attempts",
+                    CallError::Invalid(_) => "bad-request",
+                    _ => "failed",
+                };
+                tracing::warn!(peer = peer.map(tracing::field::display), reason, "enrolment refused");
+                self.0.engine.trail().note(AuditEvent::InviteRefused { invite: None, peer: address, reason });
                 Err(error.status(Effect::Reads))
             }
         }

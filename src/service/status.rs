@@ -67,6 +67,27 @@ impl CallError {
         Self::Internal(id)
     }
 
+    /// Why a call was turned away, in a word for the audit trail.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::NotIdentified => "not-identified",
+            Self::NotAdmitted => "not-admitted",
+            Self::TooManyStreams { .. } => "too-many-streams",
+            Self::NoSuchMethod => "no-such-method",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Internal(_) => "internal",
+            Self::Failed(Failure::Refused(_)) => "refused",
+            Self::Failed(Failure::Busy(_)) => "busy",
+            Self::Failed(Failure::StoreFull) => "store-full",
+            Self::Failed(Failure::StoreFailed { .. }) => "store-failed",
+            Self::Failed(Failure::Damaged) => "damaged",
+            Self::Failed(Failure::ShuttingDown) => "shutting-down",
+            Self::Failed(Failure::TooFast { .. }) => "too-fast",
+            Self::EnrolmentOff => "enrolment-off",
+        }
+    }
+
     /// One wrong field.
     pub(super) fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation { field: field.into(), description: description.into() }])

@@ -6,8 +6,10 @@
 use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Frame, StoredFrame};
+use crate::audit::Record;
 use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::chain::{self, Digest};
@@ -16,6 +18,7 @@ use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
 use crate::room::mailbox::Range;
 
+mod audit;
 mod from_stored;
 mod to_stored;
 
@@ -69,6 +72,14 @@ pub fn seal<E: Logged>(entry: &E, salt: impl FnOnce() -> [u8; 32]) -> Sealed {
         })
     });
     Sealed { seq: entry.seq(), stored: pb::StoredEntry { header: header.encode_to_vec().into(), payload } }
+}
+
+/// 32 random bytes.
+pub fn salt() -> [u8; 32] {
+    let mut salt = [0; 32];
+    salt[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    salt[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    salt
 }
 
 /// A header that was read and verified.
@@ -342,6 +353,20 @@ impl Logged for DirectoryEntry {
 
     fn from_stored(header: Header<'_>, _payload: Option<&[u8]>) -> Result<Self, What> {
         from_stored::directory_entry(header.0)
+    }
+}
+
+impl Logged for Record {
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    fn to_stored(&self) -> Unsealed {
+        audit::to_stored(self)
+    }
+
+    fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, What> {
+        audit::from_stored(header.0, payload)
     }
 }
 

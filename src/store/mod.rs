@@ -15,6 +15,7 @@ pub mod committer;
 #[cfg(test)]
 mod conformance;
 pub mod memory;
+pub mod replay;
 pub mod sled;
 
 /// What one commit adds to one room.

@@ -70,6 +70,7 @@ pub struct SledStore {
     db_file: File,
     high_water: HighWater,
     secret: [u8; 32],
+    has_rolled_back: bool,
     syncs: bool,
     tip: Mutex<Tip>,
     /// The number of durable frames of each room: readers see these and no others.
@@ -127,6 +128,7 @@ impl SledStore {
             db_file,
             high_water: opened.high_water,
             secret: opened.secret,
+            has_rolled_back: opened.has_rolled_back,
             syncs,
             tip: Mutex::new(Tip {
                 position: opened.position,
@@ -150,6 +152,11 @@ impl SledStore {
     /// The rollbacks that were ever accepted in this store, in words, oldest first.
     pub fn rollbacks(&self) -> std::io::Result<Vec<String>> {
         open::rollbacks(&self.dir)
+    }
+
+    /// Whether less than was acknowledged was accepted as it was opened.
+    pub fn has_rolled_back(&self) -> bool {
+        self.has_rolled_back
     }
 
     /// Commits since the store was made.

@@ -57,7 +57,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let (sender, refused) = mpsc::unbounded_channel();
         let acceptor = Acceptor::new(listener, watch::channel(Arc::new(tls)).1, limits)
-            .on_refused(move |refused| drop(sender.send(refused.clone())));
+            .on_refused(move |_, refused| drop(sender.send(refused.clone())));
         let connections = acceptor.connections();
         let stop = CancellationToken::new();
         let accepted = acceptor.run(stop.clone());

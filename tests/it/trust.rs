@@ -123,7 +123,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let (sender, refused) = mpsc::unbounded_channel();
         let acceptor = Acceptor::new(listener, newest, ConnectionLimits::default());
-        let acceptor = acceptor.on_refused(move |refused| drop(sender.send(refused.clone())));
+        let acceptor = acceptor.on_refused(move |_, refused| drop(sender.send(refused.clone())));
         let connections = acceptor.connections();
         let stop = CancellationToken::new();
         let accepted = acceptor.run(stop.clone());

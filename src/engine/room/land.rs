@@ -67,6 +67,7 @@ impl Room {
         std::mem::take(&mut self.replies).into_iter().for_each(|reply| reply(Err(later.clone())));
         std::mem::take(&mut self.pages).into_iter().for_each(|page| drop(page.answer.send(Err(later.clone()))));
         self.pending.clear();
+        self.acts.clear();
         self.pending_narrows = false;
         self.pending_lists = false;
         self.wants_advance = false;

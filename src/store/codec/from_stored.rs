@@ -286,6 +286,7 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         | Stored::InviteCreated(_)
         | Stored::InviteRevoked(_)
         | Stored::CertificateIssued(_) => return Err("holds a directory entry in a room"),
+        Stored::AuditRecorded(_) => return Err("holds a record of the audit trail in a room"),
     })
 }
 

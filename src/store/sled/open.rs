@@ -117,6 +117,8 @@ pub(super) struct Opened {
     pub(super) position: Position,
     /// The number of frames of each room that has one.
     pub(super) rooms: BTreeMap<RoomId, u64>,
+    /// Less than was acknowledged was accepted.
+    pub(super) has_rolled_back: bool,
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
@@ -144,9 +146,7 @@ pub(super) fn open(dir: &Path, options: &SledOptions, syncs: bool) -> Result<Ope
         None => create(dir, options, syncs)?,
     };
     let secret = identity(dir, &db, format)?;
-    if options.accept_rollback {
-        accept_rollback(dir, &db, format.store)?;
-    }
+    let has_rolled_back = options.accept_rollback && accept_rollback(dir, &db, format.store)?;
     let position = position(dir, &db, format.store)?;
     let rooms = count_frames(dir, &db, &position)?;
 
@@ -159,7 +159,7 @@ pub(super) fn open(dir: &Path, options: &SledOptions, syncs: bool) -> Result<Ope
     let witness = read_witness(dir, format.store)?;
     let high_water =
         HighWater::open(&path, witness, &position, syncs).map_err(failed("writing the high-water file", &path))?;
-    Ok(Opened { db, lock, high_water, secret, position, rooms })
+    Ok(Opened { db, lock, high_water, secret, position, rooms, has_rolled_back })
 }
 
 /// Makes the directory and its missing parents with mode 0700, each durable in its own parent.
@@ -372,10 +372,10 @@ fn position(dir: &Path, db: &sled::Db, store: Uuid) -> Result<Position, OpenErro
 }
 
 /// If less is there than was acknowledged, or nothing tells: records that this was accepted, then lets the high-water file begin anew.
-fn accept_rollback(dir: &Path, db: &sled::Db, store: Uuid) -> Result<(), OpenError> {
-    let Some(position) = get(dir, db, Meta::Position)?.as_deref().and_then(Position::decode) else { return Ok(()) };
+fn accept_rollback(dir: &Path, db: &sled::Db, store: Uuid) -> Result<bool, OpenError> {
+    let Some(position) = get(dir, db, Meta::Position)?.as_deref().and_then(Position::decode) else { return Ok(false) };
     let had = match read_witness(dir, store) {
-        Ok(witness) if position.commit >= witness.position.commit => return Ok(()),
+        Ok(witness) if position.commit >= witness.position.commit => return Ok(false),
         Ok(witness) => format!("it once had {}", witness.position.commit),
         Err(OpenError::Unwitnessed { found, .. }) => found.to_owned(),
         Err(other) => return Err(other),
@@ -393,7 +393,7 @@ fn accept_rollback(dir: &Path, db: &sled::Db, store: Uuid) -> Result<(), OpenErr
     high_water::create(&high_water, store).map_err(failed("making", &high_water))?;
     sync_directory(dir)?;
     tracing::warn!(dir = %dir.display(), commit = position.commit, had, "a store that may lack acknowledged messages was accepted");
-    Ok(())
+    Ok(true)
 }
 
 /// The rollbacks that were accepted, one a line.

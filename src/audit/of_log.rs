@@ -1,0 +1,95 @@
+//! Which entries of rooms and of the directory are acts that the trail records? Without a wildcard: a new kind of entry is decided here.
+//!
+//! What participants tell each other, and the consent they give, stands in the room and is no act on the server.
+
+use super::AuditEvent;
+use crate::room::directory::{DirectoryEntry, DirectoryEvent};
+use crate::room::event::{Entry, Event};
+use crate::room::ids::RoomId;
+
+/// The record of a directory entry.
+pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
+    let by = entry.author.clone();
+    match &entry.event {
+        DirectoryEvent::OrganisationRegistered { organisation, display_name: _ } => {
+            AuditEvent::OrganisationRegistered { by, organisation: organisation.clone() }
+        }
+        DirectoryEvent::OrganisationSuspended { organisation, reason: _ } => {
+            AuditEvent::OrganisationSuspended { by, organisation: organisation.clone() }
+        }
+        DirectoryEvent::RoomCreated { room, participant: _ } => AuditEvent::RoomOpened { by, room: *room },
+        DirectoryEvent::ConnectionRecorded { rooms, reason: _ } => AuditEvent::ConnectionRecorded { by, rooms: *rooms },
+        DirectoryEvent::InviteCreated(new) => {
+            AuditEvent::InviteCreated { by, invite: new.invite.0, actor: new.actor.clone(), room: None }
+        }
+        DirectoryEvent::InviteRevoked { invite } => AuditEvent::InviteRevoked { by, invite: invite.0 },
+        DirectoryEvent::CertificateIssued { invite: _, issued } => {
+            AuditEvent::CertificateIssued { by: None, actor: issued.actor.clone(), certificate: issued.fingerprint }
+        }
+    }
+}
+
+/// The record of a room's entry, if it is one to be recorded.
+pub(crate) fn of_room(room: RoomId, entry: &Entry) -> Option<AuditEvent> {
+    // What the passing of time did is nobody's act.
+    let by = entry.author.clone()?;
+    match &entry.event {
+        Event::RoomClosed => Some(AuditEvent::RoomClosed { by, room }),
+        Event::RoomReopened => Some(AuditEvent::RoomReopened { by, room }),
+        Event::TermsChanged { .. } => Some(AuditEvent::TermsChanged { by, room }),
+        Event::OrganisationInvited { organisation, .. } => {
+            Some(AuditEvent::OrganisationInvited { by, room, organisation: organisation.clone() })
+        }
+        Event::ParticipantRemoved { organisation, .. } => {
+            Some(AuditEvent::ParticipantRemoved { by, room, organisation: organisation.clone() })
+        }
+        Event::RoleChanged { organisation, .. } => {
+            Some(AuditEvent::RoleChanged { by, room, organisation: organisation.clone() })
+        }
+        Event::ReportRead { organisation } => {
+            Some(AuditEvent::ReportRead { by, room, organisation: organisation.clone() })
+        }
+        Event::RoomSeenAs { organisation } => Some(AuditEvent::SeenAs { by, room, organisation: organisation.clone() }),
+        Event::MessagesForwarded { organisation, .. } => {
+            Some(AuditEvent::MessagesForwarded { by, room, organisation: organisation.clone() })
+        }
+        Event::LegalDisclosureProposed { duty, .. } => {
+            Some(AuditEvent::LegalDisclosureProposed { by, room, organisation: duty.to.clone() })
+        }
+        Event::LegallyDisclosed { organisation, proposed_by, .. } => Some(AuditEvent::LegallyDisclosed {
+            by,
+            proposed_by: proposed_by.clone(),
+            room,
+            organisation: organisation.clone(),
+        }),
+        // The first entry of a room is recorded with the directory's.
+        Event::RoomOpened { .. } => None,
+        Event::ParticipantAdmitted { .. }
+        | Event::AttributionRaised { .. }
+        | Event::InvitationDeclined { .. }
+        | Event::ParticipantLeft { .. }
+        | Event::ConsentGiven { .. }
+        | Event::ConsentWithdrawn { .. }
+        | Event::ConsentExpired { .. }
+        | Event::ReportFiled { .. }
+        | Event::MessagePosted { .. }
+        | Event::MessageRetracted { .. }
+        | Event::MessageAcknowledged { .. }
+        | Event::MessagesReleased { .. }
+        | Event::ReleaseRevoked { .. }
+        | Event::RecallAnswered { .. }
+        | Event::AskSuggested { .. }
+        | Event::ConsentAsked { .. }
+        | Event::AskAnswered { .. }
+        | Event::AskLapsed { .. }
+        | Event::RelayPublished { .. }
+        | Event::RelayApproved { .. }
+        | Event::RelayRejected { .. }
+        | Event::PoliceReportMade { .. }
+        | Event::PoliceReportDue { .. }
+        | Event::LegalDisclosureNotified { .. }
+        | Event::IntroductionProposed { .. }
+        | Event::IntroductionAnswered { .. }
+        | Event::Introduced { .. } => None,
+    }
+}
