@@ -26,6 +26,13 @@ impl ErrorReason {
 
 // What must not leak must not print: text of messages, answers of reports and contacts are left out, whatever prints them.
 
+impl fmt::Debug for EnrolRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret: _, signing_request } = self;
+        f.debug_struct("EnrolRequest").field("signing_request", signing_request).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

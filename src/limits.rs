@@ -274,6 +274,45 @@ pub const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Connections of the coordinator, whose whole staff is in every room.
 pub const COORDINATOR_CONNECTIONS_MAX: usize = 512;
 
+/// Microseconds that an invite to get a certificate may be good for: 30 days. A secret on paper should not outlive the incident.
+pub const INVITE_TIME_MAX_US: i64 = 30 * 24 * 60 * 60 * 1_000_000;
+
+/// Invites that wait to be used. Each attempt is compared with every one: some hundred microseconds at this many.
+pub const INVITES_OPEN_MAX: usize = 1024;
+
+/// Bytes of an invite line: the longest host name, two digests and what is between them.
+pub const INVITE_LINE_BYTES_MAX: usize = 512;
+
+/// Bytes of a certificate signing request. One for P-256 has about 250; more are names and extensions that no policy takes.
+pub const CSR_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of a request on the enrolment listener: a secret and a signing request.
+pub const ENROLMENT_REQUEST_BYTES_MAX: usize = 8 * 1024;
+
+/// Connections of the enrolment listener at once. Whoever enrols needs one for a second.
+pub const ENROLMENT_CONNECTIONS_MAX: usize = 128;
+
+/// Of these, from one address: a few people behind one firewall.
+pub const ENROLMENT_CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
+
+/// From an accepted enrolment connection to its end, whatever it does: one handshake and one call, on a bad line.
+pub const ENROLMENT_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Attempts that one address may make at once; a mistyped line is tried a few times.
+pub const ENROLMENT_BURST_PER_ADDRESS: u32 = 10;
+
+/// After that, one attempt of an address each so often. A secret has 256 bits: this is against load, not against guessing.
+pub const ENROLMENT_PAUSE_PER_ADDRESS: Duration = Duration::from_secs(3);
+
+/// Attempts of all addresses at once.
+pub const ENROLMENT_BURST: u32 = 100;
+
+/// After that, one attempt of anybody each so often: 20 a second, a hundredth of what the disk commits.
+pub const ENROLMENT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Addresses that are remembered for that. More at once are one address.
+pub const ENROLMENT_ADDRESSES_MAX: usize = 4096;
+
 /// From something noted in the audit trail (a sign-in, a refusal) to its commit: what comes together is written together, and a
 /// crash loses no more than this of it. Acts wait for their record.
 pub const AUDIT_NOTE_DELAY: Duration = Duration::from_secs(1);

@@ -4,6 +4,8 @@
 //! health says so, open streams end with a reason; after [`limits::STOP_TIME_MAX`] what is left is cut; then the engine commits what
 //! it has taken and the store is closed. Leans on everything. Tested over real sockets in `tests/it`.
 
+mod enrolment;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,12 +16,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::enrolment::Desk;
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::{
-    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, Refused, TlsFileError, TrustDomain, TrustFiles,
+    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, IssueError, Refused, TlsFileError, TrustDomain,
+    TrustFiles,
 };
 use crate::limits;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
@@ -64,6 +68,8 @@ pub struct Config {
     pub reserve_mib: u64,
     /// Serve a store that is behind its high-water file, or has none, and record that.
     pub accept_rollback: bool,
+    /// How somebody without a certificate gets one; `None`: not here.
+    pub enrolment: Option<EnrolmentSettings>,
     /// Terms of rooms that are opened without any, and of those that a report opens; such as [`DEFAULT_TERMS`].
     pub terms: Arc<str>,
     /// How many connections.
@@ -72,6 +78,21 @@ pub struct Config {
     pub streams: StreamLimits,
     /// How fast an organisation may write in one room.
     pub rates: Rates,
+}
+
+/// Where and by whom certificates are issued to those who were invited.
+#[derive(Debug, Clone)]
+pub struct EnrolmentSettings {
+    /// Where to listen; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// How clients reach that, host and port. Empty: as it listens.
+    pub address: String,
+    /// How they reach the server, host and port. `None`: the host of `address`, the server's port.
+    pub server: Option<String>,
+    /// The folder of the authority that issues.
+    pub authority: PathBuf,
+    /// Days that certificates last.
+    pub days: u32,
 }
 
 /// Why the server did not start.
@@ -86,6 +107,15 @@ pub enum StartError {
     /// The certificates do not make a TLS server.
     #[error("TLS settings: {0}")]
     Tls(#[from] rustls::Error),
+    /// The authority that is to issue can't be used.
+    #[error("enrolment.authority: {0}")]
+    Authority(#[from] IssueError),
+    /// Clients that know the authority could not check the server.
+    #[error("tls.certificate: was not issued by enrolment.authority, which those who enrol are told to expect")]
+    ServerNotOfAuthority,
+    /// What it issues would not be accepted.
+    #[error("tls.client_roots: lacks the authority of enrolment.authority, so that what it issues would be refused")]
+    AuthorityNotAClientRoot,
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -133,6 +163,7 @@ pub struct Running {
     serving: Serving,
     stopping: CancellationToken,
     served: JoinHandle<io::Result<()>>,
+    enrolment: Option<SocketAddr>,
 }
 
 impl Server {
@@ -149,6 +180,10 @@ impl Server {
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
         let trusted = config.tls.load(&trust_domain, system_clock())?;
+        let enrolment = match &config.enrolment {
+            Some(settings) => Some(Desk::prepare(settings, &config.tls).await?),
+            None => None,
+        };
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -183,15 +218,21 @@ impl Server {
             .on_refused(move |peer, refused| refusals.note(connection_refused(peer, refused)))
             .on_admitted(move |caller| sign_ins.note(signed_in(caller)));
         let connections = acceptor.connections();
+        let facts = enrolment.as_ref().map(Desk::facts);
         let terms = config.terms.clone();
-        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, stopping.clone());
+        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, facts, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
         let served = tokio::spawn(transport::serve(edge.clone(), health, accepted, stopping.clone().cancelled_owned()));
+        let enrolment_address = enrolment.as_ref().map(|desk| desk.address);
+        if let Some(desk) = enrolment {
+            desk.open(engine.clone(), address, stopping.clone());
+        }
         engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
             %address,
+            enrolment = enrolment_address.map(tracing::field::display),
             store = %config.store.display(),
             trust_domain = config.trust_domain,
             lists_until = trusted.lists_until().map(|until| until.0),
@@ -201,7 +242,7 @@ impl Server {
             "serving"
         );
         let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
-        Ok(Running { address, engine, connections, reloader, serving, stopping, served })
+        Ok(Running { address, engine, connections, reloader, serving, stopping, served, enrolment: enrolment_address })
     }
 }
 
@@ -226,6 +267,11 @@ impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where those enrol who have no certificate yet, if anywhere.
+    pub fn enrolment_address(&self) -> Option<SocketAddr> {
+        self.enrolment
     }
 
     /// Who is connected.

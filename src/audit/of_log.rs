@@ -30,6 +30,13 @@ pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
             }
         }
         DirectoryEvent::ConnectionRecorded { rooms, reason: _ } => AuditEvent::ConnectionRecorded { by, rooms: *rooms },
+        DirectoryEvent::InviteCreated(new) => {
+            AuditEvent::InviteCreated { by, invite: new.invite.0, actor: new.actor.clone(), room: None }
+        }
+        DirectoryEvent::InviteRevoked { invite } => AuditEvent::InviteRevoked { by, invite: invite.0 },
+        DirectoryEvent::CertificateIssued { invite: _, issued } => {
+            AuditEvent::CertificateIssued { by: None, actor: issued.actor.clone(), certificate: issued.fingerprint }
+        }
     }
 }
 

@@ -17,6 +17,10 @@
 //! organisations = ["region-a"]
 //! [store]
 //! directory = "/var/lib/samverkan"
+//! [enrolment]                           # optional: issue certificates to those who were invited
+//! listen = "0.0.0.0:7444"
+//! address = "broker.example:7444"
+//! authority = "ca"
 //! ```
 //!
 //! Paths are relative to the file. Everything else has a default; those of `[limits]` stand in [`crate::limits`] with their reasons.
@@ -53,6 +57,8 @@ pub struct ServerConfig {
     pub reserve_mib: u64,
     /// Serve a store from which acknowledged messages may be missing. Not in the file: it is for one start.
     pub accept_rollback: bool,
+    /// How somebody without a certificate gets one; `None`: not here.
+    pub enrolment: Option<EnrolmentConfig>,
     /// Limits that differ from the defaults.
     pub limits: Limits,
     /// How the log is written.
@@ -60,6 +66,24 @@ pub struct ServerConfig {
     /// What is logged.
     pub log_filter: String,
 }
+
+/// The section `[enrolment]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentConfig {
+    /// Where to listen for those who have no certificate yet.
+    pub listen: SocketAddr,
+    /// How they reach that: host and port, as it is printed in invites.
+    pub address: String,
+    /// How they reach the server itself once they have one. `None`: the same host, the server's port.
+    pub server: Option<String>,
+    /// Folder of the authority that issues: ca.pem and ca-key.pem.
+    pub authority: PathBuf,
+    /// Days that certificates last.
+    pub days: u32,
+}
+
+/// Days that certificates last when nothing else is said: an incident and its aftermath.
+pub const ENROLMENT_DAYS: u32 = 90;
 
 /// Limits that the operator may set; `None`: the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,7 +136,7 @@ pub const LOG_FILTER: &str = "info";
 /// MiB of the store's disk that stay free when nothing else is said.
 pub const RESERVE_MIB: u64 = 64;
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 34] = [
     "server.listen",
     "identity.trust_domain",
     "identity.coordinator",
@@ -124,6 +148,11 @@ const KEYS: [&str; 29] = [
     "tls.key_exchange",
     "store.directory",
     "store.reserve_mib",
+    "enrolment.listen",
+    "enrolment.address",
+    "enrolment.server",
+    "enrolment.authority",
+    "enrolment.days",
     "limits.connections",
     "limits.connections_per_organisation",
     "limits.coordinator_connections",
@@ -206,6 +235,7 @@ impl<'a> Reader<'a> {
             _ => Err("must be \"preferred\" or \"required\"".into()),
         });
         let reserve_mib = self.number("store.reserve_mib", 1);
+        let enrolment = self.enrolment();
         let limits = Limits {
             connections: self.limit("limits.connections"),
             connections_per_organisation: self.limit("limits.connections_per_organisation"),
@@ -249,10 +279,32 @@ impl<'a> Reader<'a> {
             store: store?,
             reserve_mib: reserve_mib.unwrap_or(RESERVE_MIB),
             accept_rollback: false,
+            enrolment,
             limits,
             log_format: log_format.unwrap_or(LogFormat::Text),
             log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),
         })
+    }
+
+    fn enrolment(&mut self) -> Option<EnrolmentConfig> {
+        self.root.get("enrolment")?;
+        let host_and_port = |text: &str| {
+            let good =
+                text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+            if good { Ok(text.to_owned()) } else { Err("must be host and port, as in broker.example:7444".to_owned()) }
+        };
+        let listen = self.parsed("enrolment.listen", |text| {
+            text.parse::<SocketAddr>().map_err(|_| "must be an IP address and a port, as in 0.0.0.0:7444".to_owned())
+        });
+        let address = self.parsed("enrolment.address", host_and_port);
+        let server = self.optional("enrolment.server", host_and_port);
+        let authority = self.path("enrolment.authority");
+        let days =
+            self.number("enrolment.days", 1).map_or(ENROLMENT_DAYS, |days| u32::try_from(days).unwrap_or(u32::MAX));
+        if days > crate::limits::LEAF_DAYS_MAX {
+            self.problem(0, format!("enrolment.days: must be 1 to {}", crate::limits::LEAF_DAYS_MAX));
+        }
+        Some(EnrolmentConfig { listen: listen?, address: address?, server, authority: authority?, days })
     }
 
     /// A list of texts, none of them empty.
@@ -469,6 +521,16 @@ directory = "store"
         let config = read(&text, Path::new("")).expect("read");
         assert_eq!((config.reserve_mib, config.limits.connections), (1000, Some(10)));
         assert_eq!((config.log_format, config.log_filter.as_str()), (LogFormat::Json, "warn"));
+    }
+
+    #[test]
+    fn enrolment_is_off_unless_it_is_said_where_and_by_whom() {
+        assert_eq!(read(GOOD, Path::new("")).expect("read").enrolment, None);
+        let section = "[enrolment]\nlisten = \"0.0.0.0:7444\"\naddress = \"broker.example:7444\"\nauthority = \"ca\"\n";
+        let enrolment = read(&format!("{GOOD}{section}"), Path::new("/etc")).expect("read").enrolment.expect("on");
+        assert_eq!((enrolment.authority.as_path(), enrolment.days), (Path::new("/etc/ca"), ENROLMENT_DAYS));
+        assert_eq!(problems(&format!("{GOOD}{section}days = 400\nserver = \"x\"")).len(), 2);
+        assert_eq!(problems(&format!("{GOOD}[enrolment]\n")).len(), 3);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::config::{self, Limits, LogFormat, ServerConfig};
+use super::config::{self, EnrolmentConfig, Limits, LogFormat, ServerConfig};
 use super::dev_world::{COORDINATOR, World};
 use super::failure::Failure;
 use super::output::{ask_yes, can_ask, note, program, quoted};
@@ -89,9 +89,22 @@ fn server_config(world: &World, listen: SocketAddr) -> ServerConfig {
         store: world.store.clone(),
         reserve_mib: config::RESERVE_MIB,
         accept_rollback: false,
+        enrolment: Some(enrolment(world, listen)),
         limits: Limits::default(),
         log_format: LogFormat::Text,
         log_filter: config::LOG_FILTER.into(),
+    }
+}
+
+/// Where somebody without a certificate gets one: the port after the server's.
+fn enrolment(world: &World, listen: SocketAddr) -> EnrolmentConfig {
+    let port = if listen.port() == 0 { 0 } else { listen.port().checked_add(1).unwrap_or_default() };
+    EnrolmentConfig {
+        listen: SocketAddr::new(listen.ip(), port),
+        address: String::new(),
+        server: None,
+        authority: world.authority(),
+        days: config::ENROLMENT_DAYS,
     }
 }
 
@@ -124,6 +137,12 @@ fn instructions(directory: &Path, world: &World, address: SocketAddr, room: Opti
             format!("{me} consent show --context region-a"),
             format!("{me} room invitations --context vendor-x"),
             format!("{me} room list --context cert-se"),
+            String::new(),
+            "# Somebody new joins: the coordinator prints a line, its receiver pastes it.".to_owned(),
+            format!(
+                "{me} invite create --organisation region-c --register 'Region C' --actor user/clara --context cert-se"
+            ),
+            format!("{me} join 'LINE'"),
         ],
     };
     format!("\nServing on {address}; Ctrl-C stops. Paste:\n\n{}\n", lines.join("\n"))

@@ -126,6 +126,11 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         "INVITATION_NOT_FOUND" => "`samverkan room invitations` shows those that wait for your answer",
         "ORGANISATION_NOT_FOUND" => "`samverkan organisation register` admits it",
         "ORGANISATION_SUSPENDED" => "`samverkan organisation register` admits it again",
+        "INVITE_NOT_VALID" => "ask the coordinator for a new line: `samverkan invite create`",
+        "INVITE_NOT_OPEN" => "`samverkan invite list` shows what has become of each",
+        "ENROLMENT_OFF" => {
+            "whoever runs the server adds [enrolment] to its configuration; `samverkan certs issue` works without"
+        }
         "ORGANISATION_EXISTS" => "`samverkan organisation list` shows it",
         "PARTICIPANT_NOT_FOUND" | "RECIPIENT_NOT_VISIBLE" => "`samverkan room participants` shows whom you can name",
         "ROOM_CLOSED" => "the coordinator can open it again: `samverkan room reopen`",

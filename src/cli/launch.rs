@@ -11,7 +11,7 @@ use super::reload::Watched;
 use crate::engine::Rates;
 use crate::identity::ConnectionLimits;
 use crate::rate::Rate;
-use crate::server::{Config, DEFAULT_TERMS, Running, Server, StartError};
+use crate::server::{Config, DEFAULT_TERMS, EnrolmentSettings, Running, Server, StartError};
 use crate::service::StreamLimits;
 use crate::store::StoreError;
 use crate::store::sled::OpenError;
@@ -43,6 +43,13 @@ pub(crate) fn settings(config: &ServerConfig) -> Config {
         store: config.store.clone(),
         reserve_mib: config.reserve_mib,
         accept_rollback: config.accept_rollback,
+        enrolment: config.enrolment.as_ref().map(|enrolment| EnrolmentSettings {
+            listen: enrolment.listen,
+            address: enrolment.address.clone(),
+            server: enrolment.server.clone(),
+            authority: enrolment.authority.clone(),
+            days: enrolment.days,
+        }),
         terms: DEFAULT_TERMS.into(),
         connections: ConnectionLimits {
             connections: limits.connections.unwrap_or(connections.connections),
@@ -85,6 +92,10 @@ fn failure(error: &StartError) -> Failure {
     match error {
         StartError::TrustDomain(..) | StartError::TlsFile(_) | StartError::Tls(_) => {
             Failure::new(Exit::Configuration, error)
+        }
+        StartError::Authority(_) | StartError::ServerNotOfAuthority | StartError::AuthorityNotAClientRoot => {
+            Failure::new(Exit::Configuration, error)
+                .hint("enrolment.authority is the folder that `samverkan certs init` made")
         }
         StartError::Open(OpenError::Io { .. }) => {
             Failure::new(Exit::Io, error).hint("the store's folder must be writable by this user, on a disk with space")

@@ -25,6 +25,8 @@ mod find;
 mod inspect;
 mod interview;
 mod introduction;
+mod invite;
+mod join;
 mod json;
 mod launch;
 mod legal;
@@ -109,6 +111,11 @@ enum Command {
     /// Who calls which server, with which certificate
     #[command(subcommand)]
     Context(context::ContextCommand),
+    /// Let somebody without a certificate join: print a line to hand over (the coordinator)
+    #[command(subcommand)]
+    Invite(invite::InviteCommand),
+    /// Join with the line that the coordinator gave you: makes a key, gets a certificate, writes a context
+    Join(join::Join),
     /// Keep the register of organisations (the coordinator)
     #[command(subcommand)]
     Organisation(organisation::OrganisationCommand),
@@ -197,6 +204,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Serve(command) => block_on(serve::run(&command)),
         Command::Dev(command) => block_on(dev::run(&command, cli.verbose)),
         Command::Organisation(command) => block_on(organisation::run(command, &session)),
+        Command::Invite(command) => block_on(invite::run(command, &session)),
+        Command::Join(command) => block_on(join::run(command, &session)),
         Command::Report(command) => block_on(report::run(command, &session)),
         Command::Room(command) => block_on(room::run(command, &session)),
         Command::Post(command) => block_on(post::run(command, &session)),
@@ -248,6 +257,11 @@ mod tests {
             "organisation suspend region-c --reason left",
             "organisation show region-c",
             "organisation list",
+            "invite create --organisation region-c --actor user/anna --room 1234 --valid 24h",
+            "invite create --organisation region-c --register Region --actor service/siem",
+            "invite list",
+            "invite revoke 1234",
+            "join samverkan1:a:1:b:c:d --context region-c",
             "report --file answers.toml",
             "report",
             "report show --room 1234 --participant region-a",

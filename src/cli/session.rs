@@ -84,7 +84,7 @@ pub(crate) async fn invitation(client: &Client, given: Option<&str>) -> Result<S
 }
 
 /// The only one, or the only one whose id begins like this.
-fn choose(what: &str, all: &[(&str, &str)], given: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn choose(what: &str, all: &[(&str, &str)], given: Option<&str>) -> Result<String, Failure> {
     let prefix = given.unwrap_or_default().to_lowercase();
     if given.is_some() && prefix.len() < PREFIX_CHARS_MIN {
         return Err(Failure::usage(format!(

@@ -71,6 +71,7 @@ words! {
         CoordinatorMayForward => "coordinator_may_forward" ["forward"],
     }
     RoomStatus "status" { Open => "open", Closed => "closed" }
+    InviteStatus "status" { Open => "open", Used => "used", Revoked => "revoked", Expired => "expired" }
     OrganisationStatus "status" { Active => "active", Suspended => "suspended" }
     Assessment "answer" { No => "no", Yes => "yes", Unknown => "unknown" ["do_not_know", "dont_know"] }
     AskAnswer "answer" { No => "no", RelayOnly => "relay_only" ["relay"], Yes => "yes" }

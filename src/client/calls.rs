@@ -63,6 +63,14 @@ calls! {
     access.list_live_connections(ListLiveConnectionsRequest) -> ListLiveConnectionsResponse;
     read /// A page of the audit trail.
     audit.list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
+    write /// Lets somebody get a certificate.
+    invites.create_invite(CreateInviteRequest) -> CreateInviteResponse;
+    write /// Takes back an invite to get a certificate.
+    invites.revoke_invite(RevokeInviteRequest) -> RevokeInviteResponse;
+    read /// A page of invites to get a certificate.
+    invites.list_invites(ListInvitesRequest) -> ListInvitesResponse;
+    read /// Gets a certificate, over a connection that [`Client::knock`] made. The same key gets the same one.
+    enrolments.enrol(EnrolRequest) -> EnrolResponse;
 
     write /// Opens an incident's room with a report and a consent.
     intake.report_incident(ReportIncidentRequest) -> ReportIncidentResponse;

@@ -30,6 +30,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::identity::enrolment::line::InviteLine;
+
 /// Tries of one call. With the backoff below they take about seven seconds, enough for a server that restarts.
 const TRIES_MAX: u32 = 5;
 /// After this no new try begins: whoever waits at a terminal wants to know.
@@ -48,6 +50,12 @@ impl Client {
     /// client's side of the handshake is done by then.
     pub async fn connect(context: &Context) -> Result<Self, ClientError> {
         Ok(Self { transport: transport::Transport::connect(context).await? })
+    }
+
+    /// Connects to enrol: without a certificate, to the server whose authority the invite names and to no other. Nothing is sent before
+    /// that is certain. Only [`Self::enrol`] can be called.
+    pub async fn knock(line: &InviteLine) -> Result<Self, ClientError> {
+        Ok(Self { transport: transport::Transport::knock(line).await? })
     }
 }
 

@@ -21,6 +21,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::context::Context;
 use super::error::{ClientError, deepest};
+use crate::identity::enrolment::line::InviteLine;
+use crate::identity::enrolment::pin;
 use crate::identity::{KeyedCertificate, explain, tls};
 
 /// From the first packet to the end of the TLS handshake.
@@ -67,13 +69,28 @@ impl Transport {
         let own = KeyedCertificate::load(&context.certificate, &context.key).map_err(|error| bad(error.to_string()))?;
         let roots = tls::load_authorities(&context.ca).map_err(|error| bad(error.to_string()))?;
         let config = tls::client_config(&own, roots).map_err(|error| bad(error.to_string()))?;
+        Self::open(address, context.server_name.as_deref(), config).await
+    }
+
+    /// A connection to enrol over: we have no certificate, and know the authority by its fingerprint.
+    pub(super) async fn knock(line: &InviteLine) -> Result<Self, ClientError> {
+        let config = pin::client_config(line.authority).map_err(|error| ClientError::Certificate(error.to_string()))?;
+        Self::open(line.address.as_str().into(), None, config).await
+    }
+
+    async fn open(
+        address: Arc<str>,
+        server_name: Option<&str>,
+        config: Arc<ClientConfig>,
+    ) -> Result<Self, ClientError> {
+        let bad = |problem: String| ClientError::Certificate(problem);
         let uri: Uri = format!("https://{address}")
             .parse()
             .map_err(|_| bad(format!("address {address:?}: must be host and port, as in 127.0.0.1:7443")))?;
         let (Some(host), Some(_)) = (uri.host(), uri.port_u16()) else {
             return Err(bad(format!("address {address:?}: must be host and port, as in 127.0.0.1:7443")));
         };
-        let name = context.server_name.as_deref().unwrap_or(host).trim_matches(['[', ']']).to_owned();
+        let name = server_name.unwrap_or(host).trim_matches(['[', ']']).to_owned();
         let server_name = ServerName::try_from(name.clone())
             .map_err(|_| bad(format!("server name {name:?}: is neither a host name nor an IP address")))?;
 
@@ -130,7 +147,9 @@ clients! {
     audit: audit_service_client::AuditServiceClient,
     consent: consent_service_client::ConsentServiceClient,
     coordination: coordination_service_client::CoordinationServiceClient,
+    enrolments: enrolment_service_client::EnrolmentServiceClient,
     intake: intake_service_client::IntakeServiceClient,
+    invites: invite_service_client::InviteServiceClient,
     messages: message_service_client::MessageServiceClient,
     organisations: organisation_service_client::OrganisationServiceClient,
     relays: relay_service_client::RelayServiceClient,

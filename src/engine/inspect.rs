@@ -112,6 +112,9 @@ fn directory_entry(entry: &DirectoryEntry) -> EntryReport {
         DirectoryEvent::RoomCreated { .. } => "room_created",
         DirectoryEvent::ConnectionRecorded { .. } => "connection_recorded",
         DirectoryEvent::AccessChanged { .. } => "access_changed",
+        DirectoryEvent::InviteCreated(_) => "invite_created",
+        DirectoryEvent::InviteRevoked { .. } => "invite_revoked",
+        DirectoryEvent::CertificateIssued { .. } => "certificate_issued",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: Some(entry.author.clone()), kind }
 }

@@ -39,6 +39,7 @@ use crate::store::{Store, codec};
 
 mod access;
 mod directory;
+mod enrolment;
 mod ids;
 pub mod inspect;
 mod load;
@@ -410,7 +411,10 @@ impl Engine {
             DirectoryEvent::OrganisationRegistered { .. }
             | DirectoryEvent::OrganisationSuspended { .. }
             | DirectoryEvent::AccessChanged { .. }
-            | DirectoryEvent::ConnectionRecorded { .. } => Err(Refusal::RequestIdReused.into()),
+            | DirectoryEvent::ConnectionRecorded { .. }
+            | DirectoryEvent::InviteCreated(_)
+            | DirectoryEvent::InviteRevoked { .. }
+            | DirectoryEvent::CertificateIssued { .. } => Err(Refusal::RequestIdReused.into()),
         }
     }
 

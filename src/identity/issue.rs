@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use uuid::Uuid;
 
@@ -182,12 +182,22 @@ impl Authority {
 
     /// A certificate with which a person or program calls; `days` at most [`limits::LEAF_DAYS_MAX`].
     pub fn issue_actor(&self, actor: &Actor, days: u32, now: Timestamp) -> Result<Issued, IssueError> {
+        self.sign(&self.for_actor(actor, days, now)?)
+    }
+
+    /// The same for a key that its owner keeps: the public key (SubjectPublicKeyInfo, DER) in, the certificate (DER) out.
+    pub fn certify(&self, actor: &Actor, public_key: &[u8], days: u32, now: Timestamp) -> Result<Vec<u8>, IssueError> {
+        let key = SubjectPublicKeyInfo::from_der(public_key)?;
+        Ok(self.for_actor(actor, days, now)?.signed_by(&key, &self.issuer)?.der().to_vec())
+    }
+
+    fn for_actor(&self, actor: &Actor, days: u32, now: Timestamp) -> Result<CertificateParams, IssueError> {
         // The common name is for people who look at the certificate; it is never read back.
         let path = actor.to_string();
         let common_name = if path.len() <= COMMON_NAME_CHARS_MAX { &path } else { actor.name() };
         let mut params = self.leaf(common_name, ExtendedKeyUsagePurpose::ClientAuth, days, now)?;
         params.subject_alt_names = vec![SanType::URI(self.trust_domain.uri(actor).try_into()?)];
-        self.sign(&params)
+        Ok(params)
     }
 
     fn leaf(
@@ -272,6 +282,18 @@ impl Issued {
         ];
         write_all(directory, &files, existing)
     }
+}
+
+/// A new P-256 key, PEM.
+pub fn new_key() -> Result<String, IssueError> {
+    Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem())
+}
+
+/// A signing request, DER, for a key, PEM. It asks for no names: the authority knows them.
+pub fn signing_request(key_pem: &str) -> Result<Vec<u8>, IssueError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    Ok(params.serialize_request(&KeyPair::from_pem(key_pem)?)?.der().to_vec())
 }
 
 struct PemFile<'a> {

@@ -9,6 +9,7 @@
 //! - `handshakes`: how many may be under way and begin, by address.
 //! - [`connections`]: who is connected, how many may be, and how a connection is cut; `activity`: when one is idle.
 //! - [`refused`]: why somebody was not let in: for our log ([`Refused`]) and for the person at the other end ([`explain`]).
+//! - [`enrolment`]: how somebody without a certificate gets one: invite lines, signing requests, the second socket.
 //! - [`issue`] and [`summary`]: making certificates and saying what is in one.
 //!
 //! Which organisations are registered or suspended is not decided here but on the first call, at the service edge.
@@ -18,6 +19,7 @@
 pub mod accept;
 mod activity;
 pub mod connections;
+pub mod enrolment;
 mod guarded;
 mod handshakes;
 pub mod issue;

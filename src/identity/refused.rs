@@ -9,6 +9,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use super::enrolment::pin::AnotherAuthority;
 use super::name::IdentityError;
 use crate::room::ids::OrganisationId;
 
@@ -304,6 +305,9 @@ fn server_certificate(error: &CertificateError) -> &'static str {
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the server's certificate is not valid yet; is this machine's clock right?"
+        }
+        CertificateError::Other(other) if other.0.downcast_ref::<AnotherAuthority>().is_some() => {
+            "nothing was sent: the server does not show the authority whose fingerprint is in the invite; somebody may stand in between, or its authority was made anew; tell the coordinator"
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the certificate that answered is not a server's (extended key usage serverAuth)"

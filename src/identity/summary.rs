@@ -2,6 +2,7 @@
 //!
 //! Tested below.
 
+use base64::Engine as _;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use x509_parser::certificate::X509Certificate;
@@ -102,6 +103,18 @@ impl CertificateSummary {
 /// Lower-case hexadecimal, as fingerprints are shown.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A certificate as PEM.
+pub fn pem(certificate: &CertificateDer<'_>) -> String {
+    let text = base64::prelude::BASE64_STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|byte| char::from(*byte)));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
 }
 
 fn subject(certificate: &X509Certificate<'_>) -> Subject {

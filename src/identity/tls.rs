@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -152,6 +152,26 @@ impl KeyedCertificate {
     /// The certificate itself, in DER.
     pub fn certificate(&self) -> &[u8] {
         self.0.cert.first().map_or(&[], |certificate| certificate.as_ref())
+    }
+
+    /// The same key and chain, with the certificate of the authority at the end.
+    pub(super) fn with_authority(&self, authority: CertificateDer<'static>) -> CertifiedKey {
+        let mut chain = self.0.cert.clone();
+        if !chain.contains(&authority) {
+            chain.push(authority);
+        }
+        CertifiedKey::new(chain, self.0.key.clone())
+    }
+
+    /// Whether these authorities, and no others, vouch for it as a server's.
+    pub fn is_issued_by(&self, authorities: RootCertStore) -> bool {
+        let Some((own, intermediates)) = self.0.cert.split_first() else { return false };
+        let Ok(parsed) = webpki::EndEntityCert::try_from(own) else { return false };
+        let algorithms = provider().signature_verification_algorithms.all;
+        let usage = webpki::KeyUsage::server_auth();
+        parsed
+            .verify_for_usage(algorithms, &authorities.roots, intermediates, UnixTime::now(), usage, None, None)
+            .is_ok()
     }
 }
 

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::enrolment::{Invites, IssuedCertificate, NewInvite};
 use super::event::{AccessChange, Request};
-use super::ids::{Actor, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
+use super::ids::{Actor, InviteId, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
 use super::refusal::Refusal;
 
 /// A fact in the directory's log.
@@ -65,6 +66,20 @@ pub enum DirectoryEvent {
         rooms: [RoomId; 2],
         /// The coordinator's words.
         reason: Arc<str>,
+    },
+    /// Somebody may get a certificate by an invite.
+    InviteCreated(NewInvite),
+    /// An invite was taken back before it was used.
+    InviteRevoked {
+        /// Which.
+        invite: InviteId,
+    },
+    /// A certificate was issued; its actor is the entry's author.
+    CertificateIssued {
+        /// By which invite.
+        invite: InviteId,
+        /// What.
+        issued: IssuedCertificate,
     },
 }
 
@@ -168,6 +183,29 @@ pub enum DirectoryCommand {
         /// Why.
         reason: Arc<str>,
     },
+    /// Let somebody get a certificate.
+    CreateInvite {
+        /// For whom, until when.
+        new: NewInvite,
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// Take an invite back.
+    RevokeInvite {
+        /// Which.
+        invite: InviteId,
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// Note a certificate that was made for whoever knows an invite's secret; the caller is who it is for.
+    IssueCertificate {
+        /// By which invite.
+        invite: InviteId,
+        /// What.
+        issued: IssuedCertificate,
+        /// The server's clock.
+        now: Timestamp,
+    },
 }
 
 /// The directory, as the fold of its log.
@@ -181,6 +219,7 @@ pub struct Directory {
     revocations: Vec<Arc<Revocation>>,
     revoked_certificates: BTreeSet<[u8; 32]>,
     revoked_actors: BTreeSet<Actor>,
+    invites: Invites,
     requests: BTreeMap<(Actor, RequestId), Seq>,
     next: Seq,
     last_recorded_at: Timestamp,
@@ -197,6 +236,7 @@ impl Directory {
             revocations: Vec::new(),
             revoked_certificates: BTreeSet::new(),
             revoked_actors: BTreeSet::new(),
+            invites: Invites::default(),
             requests: BTreeMap::new(),
             next: Seq(0),
             last_recorded_at: Timestamp(0),
@@ -226,6 +266,11 @@ impl Directory {
     ) -> impl Iterator<Item = (&OrganisationId, &Organisation)> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.organisations.range::<OrganisationId, _>((after.map_or(Unbounded, Excluded), Unbounded))
+    }
+
+    /// All invites to get a certificate.
+    pub fn invites(&self) -> &Invites {
+        &self.invites
     }
 
     /// All rooms, by id.
@@ -323,6 +368,26 @@ impl Directory {
                 }
                 Ok(DirectoryEvent::ConnectionRecorded { rooms, reason })
             }
+            DirectoryCommand::CreateInvite { new, now } => {
+                self.coordinator_only(caller)?;
+                if new.actor.organisation != self.coordinator {
+                    self.known(&new.actor.organisation)?;
+                }
+                self.invites.may_create(&new, now)?;
+                Ok(DirectoryEvent::InviteCreated(new))
+            }
+            DirectoryCommand::RevokeInvite { invite, now } => {
+                self.coordinator_only(caller)?;
+                self.invites.may_revoke(invite, now)?;
+                Ok(DirectoryEvent::InviteRevoked { invite })
+            }
+            DirectoryCommand::IssueCertificate { invite, issued, now } => {
+                if issued.actor != *caller || !self.admits(&caller.organisation) {
+                    return Err(Refusal::InviteNotValid);
+                }
+                self.invites.may_issue(invite, &issued, now)?;
+                Ok(DirectoryEvent::CertificateIssued { invite, issued })
+            }
         }
     }
 
@@ -388,6 +453,11 @@ impl Directory {
                 recorded_at: entry.recorded_at,
                 by: entry.author.clone(),
             }),
+            DirectoryEvent::InviteCreated(new) => self.invites.created(new, &entry.author, entry.recorded_at),
+            DirectoryEvent::InviteRevoked { invite } => self.invites.revoked(*invite, entry.recorded_at),
+            DirectoryEvent::CertificateIssued { invite, issued } => {
+                self.invites.used(*invite, issued, entry.recorded_at);
+            }
         }
         self.requests.insert((entry.author.clone(), entry.request.id), entry.seq);
         self.next = entry.seq.next();

@@ -62,6 +62,10 @@ uuid_id! {
     InvitationId
 }
 uuid_id! {
+    /// One invite to get a certificate; to rooms lead invitations.
+    InviteId
+}
+uuid_id! {
     /// One release of earlier messages.
     ReleaseId
 }

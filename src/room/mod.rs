@@ -10,6 +10,7 @@ pub mod consent;
 pub mod decide;
 pub mod directory;
 pub mod disclose;
+pub mod enrolment;
 pub mod event;
 pub mod ids;
 pub mod mailbox;

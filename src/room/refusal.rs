@@ -163,4 +163,11 @@ pub enum Refusal {
     /// The caller would take away the access that it is using.
     #[error("this is the access that you are using; another person of the coordinator can revoke it")]
     NotForYourself,
+    /// No invite has this secret, or it was used for another key, revoked or has expired, or its organisation isn't admitted: one
+    /// answer, so that guessing teaches nothing.
+    #[error("no such invite, or it was used, was revoked or has expired; ask the coordinator for a new one")]
+    InviteNotValid,
+    /// Nothing to revoke; told to the coordinator.
+    #[error("no such invite, or it was used, revoked or has expired")]
+    InviteNotOpen,
 }

@@ -30,6 +30,8 @@ pub(super) enum Who {
     /// Of these, actors of the coordinator. A read says so at the edge, once the request is well-formed; a write is decided by the
     /// engine, which looks for its request id first.
     Coordinator,
+    /// Whoever knows the secret of an invite, on the enrolment listener. Nobody here.
+    Invited,
     /// Of these, whom the rules of the room let: participants, the invited, the coordinator.
     RoomDecides,
 }
@@ -128,6 +130,10 @@ table! {
     LIST_LIVE_CONNECTIONS: "/samverkan.v1.AccessService/ListLiveConnections", Coordinator, Reads;
     LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
     TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
+    CREATE_INVITE: "/samverkan.v1.InviteService/CreateInvite", Coordinator, Writes;
+    REVOKE_INVITE: "/samverkan.v1.InviteService/RevokeInvite", Coordinator, Writes;
+    LIST_INVITES: "/samverkan.v1.InviteService/ListInvites", Coordinator, Reads;
+    ENROL: "/samverkan.v1.EnrolmentService/Enrol", Invited, Reads;
 
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;
     HEALTH_WATCH: "/grpc.health.v1.Health/Watch", Admitted, Reads;
@@ -181,7 +187,7 @@ fn admit(engine: &Engine, caller: Option<&Arc<Caller>>, path: &str) -> Result<&'
     if !directory.admits(&caller.actor.organisation) {
         return Err(CallError::NotAdmitted);
     }
-    row(path).ok_or(CallError::NoSuchMethod)
+    row(path).filter(|method| method.who != Who::Invited).ok_or(CallError::NoSuchMethod)
 }
 
 impl<S> Service<Request<Body>> for Gated<S>
@@ -307,6 +313,7 @@ mod tests {
             let theirs = method.path.contains("OrganisationService")
                 || method.path.contains("AccessService")
                 || method.path.contains("AuditService")
+                || method.path.contains("InviteService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()
                     .any(|name| method.path.ends_with(name));

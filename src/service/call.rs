@@ -91,10 +91,12 @@ impl Call {
         match self.method.who {
             Who::Admitted | Who::RoomDecides => Ok(()),
             Who::Coordinator => self.coordinator_only(),
+            Who::Invited => Err(CallError::NoSuchMethod),
         }
     }
 
-    fn coordinator_only(&self) -> Result<(), CallError> {
+    /// Refused, unless the caller acts for the coordinator.
+    pub(super) fn coordinator_only(&self) -> Result<(), CallError> {
         if self.is_coordinator() { Ok(()) } else { Err(Refusal::CoordinatorOnly.into()) }
     }
 

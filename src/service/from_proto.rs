@@ -9,6 +9,7 @@ mod audit;
 mod consent;
 mod coordination;
 mod draft;
+mod enrolment;
 mod fields;
 mod message;
 mod relay;
@@ -28,6 +29,7 @@ pub(super) use self::coordination::{
     Disclosing, answer_introduction, confirm_legal_disclosure, forward_messages, list_connections,
     propose_introduction, propose_legal_disclosure, record_connection, see_as,
 };
+pub(super) use self::enrolment::{create_invite, enrol, revoke_invite};
 use self::fields::Fields;
 pub(super) use self::message::{acknowledge_message, explain_audience, get_receipts, retract_message};
 pub(super) use self::relay::{approve_relay, preview_relay, publish_relay, reject_relay};
@@ -96,6 +98,8 @@ writes!(
     RevokeCertificateRequest,
     RevokeActorRequest,
     ReinstateActorRequest,
+    CreateInviteRequest,
+    RevokeInviteRequest,
 );
 
 /// Which write this is: its request id, taken out of the request, and the digest of method and what remains.

@@ -167,6 +167,7 @@ fn ends_the_stream(error: &CallError) -> bool {
         | CallError::NotIdentified
         | CallError::Ended(_)
         | CallError::NotAdmitted
+        | CallError::EnrolmentOff
         | CallError::TooManyStreams { .. }
         | CallError::NoSuchMethod
         | CallError::TimedOut { .. }

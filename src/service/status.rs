@@ -47,6 +47,8 @@ pub(super) enum CallError {
         /// Of what: one certificate, one connection, one organisation.
         of: &'static str,
     },
+    /// The server issues no certificates.
+    EnrolmentOff,
     /// There is no such method.
     NoSuchMethod,
     /// It took too long. A write may happen all the same.
@@ -94,6 +96,7 @@ impl CallError {
             Self::Failed(Failure::Damaged) => "damaged",
             Self::Ended(Ended::Stopping) | Self::Failed(Failure::ShuttingDown) => "shutting-down",
             Self::Failed(Failure::TooFast { .. }) => "too-fast",
+            Self::EnrolmentOff => "enrolment-off",
         }
     }
 
@@ -185,6 +188,11 @@ impl CallError {
                 Code::ResourceExhausted,
                 ErrorReason::TooManyStreams,
                 &format!("at most {max} open streams for one {of}; end one first"),
+            ),
+            Self::EnrolmentOff => plain(
+                Code::FailedPrecondition,
+                ErrorReason::EnrolmentOff,
+                "this server issues no certificates; its configuration has no [enrolment]",
             ),
             // Not in our API, so none of its reasons.
             Self::NoSuchMethod => Answer {
@@ -366,6 +374,8 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::AlreadyRevoked => (Code::AlreadyExists, ErrorReason::AlreadyRevoked),
         Refusal::ActorNotRevoked => (Code::FailedPrecondition, ErrorReason::ActorNotRevoked),
         Refusal::NotForYourself => (Code::PermissionDenied, ErrorReason::NotForYourself),
+        Refusal::InviteNotValid => (Code::PermissionDenied, ErrorReason::InviteNotValid),
+        Refusal::InviteNotOpen => (Code::NotFound, ErrorReason::InviteNotOpen),
     };
     Answer::new(code, reason, text)
 }
@@ -450,6 +460,8 @@ mod tests {
             Refusal::AlreadyRevoked,
             Refusal::ActorNotRevoked,
             Refusal::NotForYourself,
+            Refusal::InviteNotValid,
+            Refusal::InviteNotOpen,
         ]
     }
 
@@ -471,6 +483,7 @@ mod tests {
             CallError::Ended(Ended::ActorRevoked),
             CallError::Ended(Ended::NotTrusted),
             CallError::NotAdmitted,
+            CallError::EnrolmentOff,
             CallError::TooManyStreams { max: 64, of: "certificate" },
             CallError::Internal(Uuid::nil()),
         ]);

@@ -13,7 +13,7 @@ mod words;
 pub(super) use self::access::{live_connection, revocation};
 pub(super) use self::audit::audit_record;
 use self::happened::content;
-pub(super) use self::records::{connection, receipts, seen_as};
+pub(super) use self::records::{connection, invite, receipts, seen_as};
 use self::words::{
     answer, assessment, audience, audience_reason, material, police, reason_text, role, sharing, status, tlp,
 };

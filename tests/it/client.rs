@@ -84,6 +84,7 @@ impl World {
             store: folder.path().join("store"),
             reserve_mib: 0,
             accept_rollback: false,
+            enrolment: None,
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams: StreamLimits::default(),

@@ -67,6 +67,7 @@ impl World {
             store: directory.path().join("store"),
             reserve_mib: 1,
             accept_rollback: false,
+            enrolment: None,
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
             streams,

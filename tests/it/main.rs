@@ -6,6 +6,7 @@ mod client;
 mod disclosure;
 mod doctor;
 mod edge;
+mod enrolment;
 mod failure_modes;
 mod golden;
 mod histories;

@@ -91,6 +91,7 @@ impl World {
             store: self.folder.path().join("store"),
             reserve_mib: self.reserve_mib,
             accept_rollback: false,
+            enrolment: None,
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
             streams: self.streams,

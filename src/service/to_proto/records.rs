@@ -7,7 +7,31 @@ use super::{fill, of_participant, participants, time};
 use crate::api;
 use crate::room::directory::{Connection, Directory};
 use crate::room::disclose::{Disclosed, RecallReceipt, Receipt, Receipts, RelayReceipt, SeenAs, SeenMessage};
-use crate::room::ids::{OrganisationId, RoomId};
+use crate::room::enrolment::Invite;
+use crate::room::ids::{InviteId, OrganisationId, RoomId, Timestamp};
+
+/// An invite to get a certificate. The caller must be the coordinator.
+pub(in crate::service) fn invite(id: InviteId, invite: &Invite, now: Timestamp) -> api::Invite {
+    let Invite { actor, secret: _, created_at, by: _, expires_at, revoked_at, used } = invite;
+    let status = match (used, revoked_at) {
+        (Some(_), _) => api::InviteStatus::Used,
+        (None, Some(_)) => api::InviteStatus::Revoked,
+        (None, None) if now < *expires_at => api::InviteStatus::Open,
+        (None, None) => api::InviteStatus::Expired,
+    };
+    api::Invite {
+        invite_id: id.to_string(),
+        actor: actor.to_string(),
+        status: status.into(),
+        created_time: Some(time(*created_at)),
+        expire_time: Some(time(*expires_at)),
+        used_time: used.as_ref().map(|(at, _)| time(*at)),
+        certificate_fingerprint: used
+            .as_ref()
+            .map(|(_, issued)| issued.fingerprint.to_vec().into())
+            .unwrap_or_default(),
+    }
+}
 
 /// A page of who has a message: receipts by participant id, then relays; `max` of both at most, after the one with the id `after`.
 /// Also the id of the last, if there are more.

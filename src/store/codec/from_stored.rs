@@ -8,12 +8,13 @@ use prost::Message as _;
 use super::{What, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
+use crate::room::enrolment::{IssuedCertificate, NewInvite};
 use crate::room::event::{
     AccessChange, AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
 };
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, InviteId, MessageId, OrganisationId,
+    ParticipantId, RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
 };
 use crate::room::mailbox::{Notice, Range, Run};
 use crate::room::words::{
@@ -86,6 +87,25 @@ pub(super) fn directory_entry(header: &pb::Header) -> Result<DirectoryEntry, Wha
                 reason: stored.reason.as_str().into(),
             }
         }
+        Stored::InviteCreated(stored) => DirectoryEvent::InviteCreated(NewInvite {
+            invite: InviteId::from_bytes(id(&stored.invite)?),
+            actor: actor(&stored.actor)?,
+            secret: digest(&stored.secret)?,
+            expires_at: stored.expires_at_us.map(Timestamp).ok_or(UNSET)?,
+        }),
+        Stored::InviteRevoked(stored) => {
+            DirectoryEvent::InviteRevoked { invite: InviteId::from_bytes(id(&stored.invite)?) }
+        }
+        Stored::CertificateIssued(stored) => DirectoryEvent::CertificateIssued {
+            invite: InviteId::from_bytes(id(&stored.invite)?),
+            issued: IssuedCertificate {
+                actor: actor(&header.author)?,
+                certificate: stored.certificate[..].into(),
+                public_key: digest(&stored.public_key)?,
+                fingerprint: digest(&stored.fingerprint)?,
+                not_after: stored.not_after_us.map(Timestamp).ok_or(UNSET)?,
+            },
+        },
         _ => return Err("holds a room's entry in the directory"),
     };
     Ok(DirectoryEntry {
@@ -274,7 +294,10 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         | Stored::AccessChanged(_)
         | Stored::OrganisationSuspended(_)
         | Stored::RoomCreated(_)
-        | Stored::ConnectionRecorded(_) => return Err("holds a directory entry in a room"),
+        | Stored::ConnectionRecorded(_)
+        | Stored::InviteCreated(_)
+        | Stored::InviteRevoked(_)
+        | Stored::CertificateIssued(_) => return Err("holds a directory entry in a room"),
         Stored::AuditRecorded(_) => return Err("holds a record of the audit trail in a room"),
     })
 }

@@ -67,6 +67,22 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
             rooms: rooms.iter().map(|room| id(room.as_bytes())).collect(),
             reason: reason.to_string(),
         }),
+        DirectoryEvent::InviteCreated(new) => Stored::InviteCreated(pb::InviteCreated {
+            invite: id(new.invite.as_bytes()),
+            actor: new.actor.to_string(),
+            secret: Bytes::copy_from_slice(&new.secret),
+            expires_at_us: Some(new.expires_at.0),
+        }),
+        DirectoryEvent::InviteRevoked { invite } => {
+            Stored::InviteRevoked(pb::InviteRevoked { invite: id(invite.as_bytes()) })
+        }
+        DirectoryEvent::CertificateIssued { invite, issued } => Stored::CertificateIssued(pb::CertificateIssued {
+            invite: id(invite.as_bytes()),
+            certificate: Bytes::copy_from_slice(&issued.certificate),
+            public_key: Bytes::copy_from_slice(&issued.public_key),
+            fingerprint: Bytes::copy_from_slice(&issued.fingerprint),
+            not_after_us: Some(issued.not_after.0),
+        }),
     };
     let header = pb::Header {
         seq: entry.seq.0,

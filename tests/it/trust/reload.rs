@@ -55,6 +55,7 @@ fn config(files: &Files, store: &Path) -> Config {
         store: store.join("store"),
         reserve_mib: 1,
         accept_rollback: false,
+        enrolment: None,
         terms: DEFAULT_TERMS.into(),
         connections: ConnectionLimits::default(),
         streams: StreamLimits::default(),

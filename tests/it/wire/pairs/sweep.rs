@@ -212,6 +212,12 @@ impl Asking<'_> {
         paged!(self, "RoomService/ListInvitations", ListInvitationsResponse, request);
         self.ask("AuditService/ListAuditRecords", &pb::ListAuditRecordsRequest::default());
         self.ask("AuditService/TailAuditRecords", &pb::TailAuditRecordsRequest::default());
+        self.ask("InviteService/ListInvites", &pb::ListInvitesRequest::default());
+        let invite_id = self.id();
+        let request = pb::RevokeInviteRequest { request_id: self.id(), invite_id };
+        self.ask("InviteService/RevokeInvite", &request);
+        let request = pb::CreateInviteRequest { request_id: self.id(), ..pb::CreateInviteRequest::default() };
+        self.ask("InviteService/CreateInvite", &request);
         self.ask("OrganisationService/ListOrganisations", &pb::ListOrganisationsRequest::default());
         self.ask("AccessService/ListRevocations", &pb::ListRevocationsRequest::default());
         self.ask("AccessService/ListLiveConnections", &pb::ListLiveConnectionsRequest::default());

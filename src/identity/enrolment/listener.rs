@@ -1,0 +1,249 @@
+//! The one socket without a client certificate: who may knock, how often, for how long?
+//!
+//! TLS 1.3 with the server's certificate and its authority's, so that a client can pin the latter. Few connections, few of one address,
+//! a deadline for each whatever it does. Attempts are counted per address and in total ([`Attempts`]). Tested in
+//! `tests/it/enrolment.rs`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::server::NoServerSessionStorage;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::tls::{KeyedCertificate, provider};
+use crate::limits;
+
+/// Pause after the machine could not give us a socket.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The enrolment listener's settings: the server's certificate, with the authority's behind it.
+pub fn server_config(
+    own: &KeyedCertificate,
+    authority: CertificateDer<'static>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(own.with_authority(authority))));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+/// Starts accepting. When `stop` is cancelled the socket is closed and the stream of connections ends.
+pub fn run(listener: TcpListener, config: Arc<ServerConfig>, stop: CancellationToken) -> mpsc::Receiver<Knocking> {
+    let (accepted, receiver) = mpsc::channel(limits::ENROLMENT_CONNECTIONS_MAX);
+    tokio::spawn(accept_loop(listener, TlsAcceptor::from(config), Open::default(), accepted, stop));
+    receiver
+}
+
+async fn accept_loop(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    open: Open,
+    accepted: mpsc::Sender<Knocking>,
+    stop: CancellationToken,
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            next = listener.accept() => next,
+        };
+        let (tcp, peer) = match next {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, "accepting an enrolment connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(place) = open.take(peer.ip()) else {
+            tracing::warn!(%peer, reason = "too-many-connections", "enrolment connection refused");
+            continue;
+        };
+        let (tls, accepted, stop) = (tls.clone(), accepted.clone(), stop.clone());
+        tokio::spawn(async move {
+            let until = Instant::now() + limits::ENROLMENT_TIME_MAX;
+            let _ = tcp.set_nodelay(true);
+            let handshake = tokio::time::timeout(limits::HANDSHAKE_TIME_MAX, tls.accept(tcp));
+            let tls = tokio::select! {
+                () = stop.cancelled() => return,
+                handshake = handshake => handshake,
+            };
+            match tls {
+                Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()) => {
+                    let until = Box::pin(tokio::time::sleep_until(until));
+                    let _ = accepted.send(Knocking { tls, peer, until, _place: place }).await;
+                }
+                Ok(Ok(_)) => tracing::warn!(%peer, reason = "no-alpn", "enrolment connection refused"),
+                Ok(Err(error)) => tracing::warn!(%peer, reason = "handshake", %error, "enrolment connection refused"),
+                Err(_) => tracing::warn!(%peer, reason = "timed-out", "enrolment connection refused"),
+            }
+        });
+    }
+}
+
+/// Places of connections, by address; one is given back when dropped.
+#[derive(Clone, Default)]
+struct Open(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+struct Place {
+    open: Open,
+    address: IpAddr,
+}
+
+impl Open {
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.values().sum::<usize>() >= limits::ENROLMENT_CONNECTIONS_MAX {
+            return None;
+        }
+        let of_address = open.entry(address).or_default();
+        if *of_address >= limits::ENROLMENT_CONNECTIONS_PER_ADDRESS_MAX {
+            return None;
+        }
+        *of_address += 1;
+        Some(Place { open: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_address) = open.get_mut(&self.address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A connection of somebody who has no certificate yet. It ends after [`limits::ENROLMENT_TIME_MAX`].
+pub struct Knocking {
+    tls: TlsStream<TcpStream>,
+    peer: SocketAddr,
+    until: Pin<Box<Sleep>>,
+    _place: Place,
+}
+
+impl Knocking {
+    /// From where.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+impl AsyncRead for Knocking {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.tls).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Knocking {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.tls).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.tls).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.tls).poll_shutdown(cx)
+    }
+}
+
+/// How many attempts there may be: a bucket for each address and one for all.
+#[derive(Debug)]
+pub struct Attempts(Mutex<Buckets>);
+
+#[derive(Debug)]
+struct Buckets {
+    all: Bucket,
+    by_address: HashMap<IpAddr, Bucket>,
+}
+
+/// A token bucket, kept as the moment at which it is full again.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    full_at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant, burst: u32, pause: Duration) -> bool {
+        let full_at = self.full_at.max(now) + pause;
+        let may = full_at - now <= pause * burst;
+        if may {
+            self.full_at = full_at;
+        }
+        may
+    }
+}
+
+impl Attempts {
+    /// All buckets full.
+    pub fn new(now: Instant) -> Self {
+        Self(Mutex::new(Buckets { all: Bucket { full_at: now }, by_address: HashMap::new() }))
+    }
+
+    /// Whether one more may be made from this address now.
+    pub fn may(&self, address: IpAddr, now: Instant) -> bool {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.by_address.len() >= limits::ENROLMENT_ADDRESSES_MAX {
+            buckets.by_address.retain(|_, bucket| bucket.full_at > now);
+        }
+        // A flood of addresses shares one bucket.
+        let known =
+            buckets.by_address.len() < limits::ENROLMENT_ADDRESSES_MAX || buckets.by_address.contains_key(&address);
+        let key = if known { address } else { IpAddr::from([0; 16]) };
+        let of_address = buckets.by_address.entry(key).or_insert(Bucket { full_at: now });
+        of_address.take(now, limits::ENROLMENT_BURST_PER_ADDRESS, limits::ENROLMENT_PAUSE_PER_ADDRESS)
+            && buckets.all.take(now, limits::ENROLMENT_BURST, limits::ENROLMENT_PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_for_each_address_and_for_all() {
+        let now = Instant::now();
+        let attempts = Attempts::new(now);
+        let address = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let made = |n, at| (0..1000).filter(|_| attempts.may(address(n), at)).count();
+        assert_eq!(made(1, now), limits::ENROLMENT_BURST_PER_ADDRESS as usize);
+        assert_eq!(made(1, now + limits::ENROLMENT_PAUSE_PER_ADDRESS), 1);
+        let all: usize = (2..100).map(|n| made(n, now)).sum();
+        assert!(all < limits::ENROLMENT_BURST as usize, "{all}");
+    }
+}

@@ -1,0 +1,329 @@
+//! Joining: invites, the enrolment listener and what it refuses, over real sockets; and the whole way through the real binary.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, IsCa, KeyPair, SanType};
+use samverkan::api as pb;
+use samverkan::client::{Client, ClientError, Context};
+use samverkan::identity::enrolment::line::{InviteLine, Secret};
+use samverkan::identity::issue::{self, AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
+use samverkan::identity::{Authority, CertificateSummary, Existing, Subject};
+use samverkan::room::ids::Timestamp;
+use samverkan::server::system_clock;
+
+const DOMAIN: &str = "join.example";
+
+/// A folder with an authority, a server's certificate, its configuration, and the program serving it.
+struct Ground {
+    folder: tempfile::TempDir,
+    server: Child,
+    _said: BufReader<std::process::ChildStderr>,
+    enrolment: String,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = |name: &str| folder.path().join(name);
+        let authority = Authority::create(&DOMAIN.parse().expect("a trust domain"), "tests", 200, system_clock());
+        let authority = authority.expect("an authority");
+        authority.write(&own("ca"), Existing::Refuse).expect("written");
+        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        authority
+            .issue_server(&names, 2, system_clock())
+            .expect("issued")
+            .write(&own("server"), Existing::Refuse)
+            .expect("written");
+        let anna = "org/cert-se/user/anna".parse().expect("an actor");
+        authority
+            .issue_actor(&anna, 2, system_clock())
+            .expect("issued")
+            .write(&own("anna"), Existing::Refuse)
+            .expect("written");
+        let config = "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"join.example\"\ncoordinator = \"cert-se\"\n\
+            [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
+            [store]\ndirectory = \"store\"\nreserve_mib = 1\n\
+            [enrolment]\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.1:1\"\nauthority = \"ca\"\n[log]\nformat = \"json\"\n";
+        fs::write(own("server.toml"), config).expect("written");
+        let mut server = Command::new(env!("CARGO_BIN_EXE_samverkan"))
+            .args(["serve", "--config"])
+            .arg(own("server.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut said = BufReader::new(server.stderr.take().expect("piped"));
+        let (address, enrolment) = loop {
+            let mut line = String::new();
+            assert!(said.read_line(&mut line).expect("text") > 0, "it serves");
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            let field = |name: &str| value["fields"][name].as_str().map(ToOwned::to_owned);
+            if let (Some(address), Some(enrolment)) = (field("address"), field("enrolment")) {
+                break (address, enrolment);
+            }
+        };
+        let context = Context {
+            address,
+            server_name: None,
+            ca: own("anna").join(AUTHORITY_FILE),
+            certificate: own("anna").join(CERTIFICATE_FILE),
+            key: own("anna").join(KEY_FILE),
+            organisation: "cert-se".into(),
+            actor: "user/anna".into(),
+        };
+        context.write(&own("contexts").join("cert-se.toml")).expect("written");
+        Self { folder, server, _said: said, enrolment }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, contexts: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_samverkan"));
+        command.args(arguments).env("SAMVERKAN_CONTEXTS", self.path(contexts)).env_remove("SAMVERKAN_CONTEXT");
+        command.output().expect("the program starts")
+    }
+
+    fn done(&self, contexts: &str, arguments: &[&str]) -> String {
+        let output = self.run(contexts, arguments);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}\n{out}\n{err}");
+        out
+    }
+
+    fn coordinator(&self, arguments: &[&str]) -> String {
+        self.done("contexts", arguments)
+    }
+
+    /// A line, with the address at which the server really listens.
+    fn invite(&self, more: &[&str]) -> InviteLine {
+        let create = ["invite", "create", "--output", "json", "--organisation", "region-c", "--actor", "user/clara"];
+        let made = self.coordinator(&[&create[..], more].concat());
+        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+        let mut line: InviteLine = made["line"].as_str().expect("a line").parse().expect("an invite");
+        line.address = self.enrolment.clone();
+        line
+    }
+
+    async fn enrol(&self, line: &InviteLine, request: Vec<u8>) -> Result<pb::EnrolResponse, ClientError> {
+        let client = Client::knock(line).await?;
+        client.enrol(pb::EnrolRequest { secret: line.secret.0.to_vec().into(), signing_request: request.into() }).await
+    }
+
+    /// What the directory has on record of invites.
+    fn invites(&self) -> String {
+        self.coordinator(&["invite", "list", "--output", "json"])
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn request() -> Vec<u8> {
+    issue::signing_request(&issue::new_key().expect("a key")).expect("a request")
+}
+
+fn forged(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    change(&mut params);
+    params.serialize_request(&KeyPair::generate().expect("a key")).expect("a request").der().to_vec()
+}
+
+fn reason(result: Result<pb::EnrolResponse, ClientError>) -> (String, String) {
+    match result {
+        Err(ClientError::Refused(refused)) => (refused.reason.clone(), refused.to_string()),
+        other => panic!("refused: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_organisation_joins_in_one_step_accepts_posts_and_reads() {
+    let ground = Ground::new();
+    let refused = ground.run("contexts", &["invite", "create", "--organisation", "region-c", "--actor", "user/clara"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(text(&refused.stderr).contains("--register"), "{}", text(&refused.stderr));
+    ground.coordinator(&["room", "open", "Exercise"]);
+    let rooms: serde_json::Value =
+        serde_json::from_str(&ground.coordinator(&["room", "list", "--output", "json"])).expect("JSON");
+    let room = rooms["room_id"].as_str().expect("an id").to_owned();
+    let line = ground.invite(&["--register", "Region C", "--room", &room]);
+
+    let joined = ground.done("theirs", &["join", &line.to_string()]);
+    assert!(joined.contains("room accept ") && joined.contains("--context region-c"), "{joined}");
+    let key = ground.path("theirs/region-c/key.pem");
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&key).expect("a key"));
+    assert_eq!(mode & 0o777, 0o600);
+    let certificate = fs::read(ground.path("theirs/region-c/certificate.pem")).expect("a certificate");
+    let summary = CertificateSummary::of_pem(&certificate).expect("reads");
+    let Subject::Actor { trust_domain, actor } = summary.subject else { panic!("{summary:?}") };
+    assert_eq!((trust_domain.as_str(), actor.to_string().as_str()), (DOMAIN, "org/region-c/user/clara"));
+    let days = (summary.not_after.0 - system_clock().0) / 86_400_000_000;
+    assert!((88..=90).contains(&days), "{days}");
+
+    let accept = joined.lines().find(|line| line.contains("room accept")).expect("the next command");
+    let invitation = accept.split_whitespace().skip_while(|word| *word != "accept").nth(1).expect("an id");
+    ground.done("theirs", &["room", "accept", invitation, "logs=direct:affected", "--attribution", "named"]);
+    ground.done("theirs", &["post", "--material", "logs", "GET /login 200"]);
+    let seen = ground.coordinator(&["tail"]);
+    assert!(seen.contains("region-c") && seen.contains("GET /login 200"), "{seen}");
+    assert!(ground.invites().contains("\"status\":\"used\""));
+
+    // The line again, in another folder: the key would be another.
+    let again = ground.run("others", &["join", &line.to_string()]);
+    assert_eq!(again.status.code(), Some(3), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("no such invite"), "{}", text(&again.stderr));
+    let left = fs::read_dir(ground.path("others")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_an_invite_is_good_for_one_key_and_a_retry_gets_the_same_certificate() {
+    let ground = Ground::new();
+    let line = ground.invite(&["--register", "Region C"]);
+    let first = request();
+    let issued = ground.enrol(&line, first.clone()).await.expect("issued");
+    assert_eq!(ground.enrol(&line, first).await.expect("the same").certificate, issued.certificate);
+
+    let used = reason(ground.enrol(&line, request()).await);
+    let guessed = reason(ground.enrol(&InviteLine { secret: Secret([7; 32]), ..line.clone() }, request()).await);
+    let revoked = ground.invite(&[]);
+    let open = ground.invites();
+    let open: serde_json::Value = open
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .find(|one: &serde_json::Value| one["status"] == "open")
+        .expect("one is open");
+    ground.coordinator(&["invite", "revoke", open["invite_id"].as_str().expect("an id")]);
+    let revoked = reason(ground.enrol(&revoked, request()).await);
+    let expired = ground.invite(&["--valid", "1s"]);
+    while !ground.invites().contains("\"expired\"") {
+        tokio::task::yield_now().await;
+    }
+    let expired = reason(ground.enrol(&expired, request()).await);
+    let suspended = ground.invite(&[]);
+    ground.coordinator(&["organisation", "suspend", "region-c", "--reason", "left"]);
+    let suspended = reason(ground.enrol(&suspended, request()).await);
+    assert_eq!(used.0, "INVITE_NOT_VALID");
+    assert_eq!([&guessed, &revoked, &expired, &suspended], [&used; 4], "one answer for all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signing_request_that_asks_for_more_is_refused_and_the_invite_stays_good() {
+    let ground = Ground::new();
+    let line = ground.invite(&["--register", "Region C"]);
+    let before = ground.invites();
+    let uri = |text: &str| SanType::URI(text.try_into().expect("ASCII"));
+    let mut unsigned = request();
+    let end = unsigned.len() - 1;
+    unsigned[end] ^= 1;
+    let cases = [
+        (
+            "another organisation",
+            forged(|params| params.subject_alt_names = vec![uri("spiffe://join.example/org/cert-se/user/anna")]),
+            "which is not what the invite is for",
+        ),
+        (
+            "extra names",
+            forged(|params| {
+                params.subject_alt_names = vec![uri("spiffe://join.example/org/region-c/user/clara"), uri("https://x")]
+            }),
+            "asks for the name",
+        ),
+        (
+            "a CA flag",
+            forged(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+            "asks to be an authority",
+        ),
+        ("a bad signature", unsigned, "not signed by the key"),
+        ("huge", vec![0x30; 6000], "4096 at most"),
+        ("garbage", vec![1, 2, 3], "no certificate signing request"),
+        ("cut", request()[..100].to_vec(), "no certificate signing request"),
+    ];
+    for (what, request, says) in cases {
+        let (reason, text) = reason(ground.enrol(&line, request).await);
+        assert!(reason == "FIELD_INVALID" && text.contains(says), "{what}: {reason} {text}");
+    }
+    assert_eq!(ground.invites(), before, "nothing changed");
+    ground.enrol(&line, request()).await.expect("the invite is still good");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_stranger_nothing_is_sent_and_nothing_is_left_behind() {
+    let ground = Ground::new();
+    let mut line = ground.invite(&["--register", "Region C"]);
+    line.authority = [9; 32];
+    let refused = ground.run("theirs", &["join", &line.to_string()]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("nothing was sent") && said.contains("fingerprint"), "{said}");
+    assert_eq!(fs::read_dir(ground.path("theirs")).map_or(0, Iterator::count), 0, "no key either");
+    for line in ["", "samverkan1:a:1", "hello", &line.to_string()[..80]] {
+        let refused = ground.run("theirs", &["join", line]);
+        assert_eq!(refused.status.code(), Some(2), "{line}: {}", text(&refused.stderr));
+    }
+    let away = InviteLine { address: "127.0.0.1:1".into(), ..line };
+    assert_eq!(ground.run("theirs", &["join", &away.to_string()]).status.code(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_run_into_the_limit_and_the_listener_serves_nothing_else() {
+    let ground = Ground::new();
+    let line = ground.invite(&["--register", "Region C"]);
+    let client = Client::knock(&line).await.expect("connects");
+    let refused = client.list_rooms(pb::ListRoomsRequest::default()).await.expect_err("not here");
+    assert!(matches!(refused, ClientError::Failed(_)), "{refused:?}");
+    let guess = || pb::EnrolRequest { secret: vec![7; 32].into(), signing_request: request().into() };
+    let mut busy = false;
+    for _ in 0..=samverkan::limits::ENROLMENT_BURST_PER_ADDRESS {
+        busy |= !matches!(client.enrol(guess()).await, Err(ClientError::Refused(_)));
+    }
+    assert!(busy, "the bucket is empty");
+    assert!(!ground.invites().contains("\"used\""));
+}
+
+#[test]
+fn a_server_that_could_not_be_trusted_by_who_enrols_does_not_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = |name: &str| folder.path().join(name);
+    let make = |name: &str| {
+        let authority =
+            Authority::create(&DOMAIN.parse().expect("a trust domain"), name, 20, Timestamp(system_clock().0));
+        let authority = authority.expect("an authority");
+        authority.write(&own(name), Existing::Refuse).expect("written");
+        authority
+    };
+    let (ca, _other) = (make("ca"), make("other"));
+    let names = ["127.0.0.1".to_owned()];
+    ca.issue_server(&names, 2, system_clock())
+        .expect("issued")
+        .write(&own("server"), Existing::Refuse)
+        .expect("written");
+    let serve = |roots: &Path| {
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"join.example\"\ncoordinator = \"cert-se\"\n\
+             [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = {roots:?}\n[store]\ndirectory = \"store\"\n\
+             [enrolment]\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.1:1\"\nauthority = \"other\"\n"
+        );
+        fs::write(own("server.toml"), config).expect("written");
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_samverkan")).args(["serve", "--config"]).arg(own("server.toml")).output();
+        let output = output.expect("the program starts");
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, said) = serve(&own("server/ca.pem"));
+    assert!(code == Some(64) && said.contains("tls.client_roots"), "{said}");
+    let (code, said) = serve(&own("other/ca.pem"));
+    assert!(code == Some(64) && said.contains("tls.certificate"), "{said}");
+}
