@@ -179,7 +179,7 @@ impl Server {
             .parse()
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
-        let trusted = config.tls.load(&trust_domain, system_clock())?;
+        let trusted = config.tls.load_at_start(&trust_domain, system_clock())?;
         let enrolment = match &config.enrolment {
             Some(settings) => Some(Desk::prepare(settings, &config.tls).await?),
             None => None,

@@ -138,6 +138,8 @@ fn the_simulation_notices_every_mistake_of_the_engine() {
         let output = std::process::Command::new(std::env::current_exe().expect("this test"))
             .args(["--exact", "simulation::the_simulated_engine_keeps_its_promises_and_a_seed_repeats_it"])
             .env(danger, "1")
+            // A flipped bit that only the digests notice is rare: among the first seeds there is none.
+            .env("SAMVERKAN_SIM_SEEDS", "40")
             .output()
             .expect("this test again");
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

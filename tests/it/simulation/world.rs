@@ -354,7 +354,7 @@ impl World {
         let is_lost = self.control == Control::NeverWritten && self.views.len() == self.scripts.len();
         if is_written && !is_lost {
             self.counts.commits += 1;
-            for frame in frames.iter().filter(|frame| frame.room != RoomId::DIRECTORY) {
+            for frame in frames.iter().filter(|frame| frame.room.is_room()) {
                 let stored = StoredFrame { number: frame.number, bytes: frame.bytes.clone() };
                 let with_model = self.with_model;
                 let at = self.views.iter().position(|view| view.id == frame.room).unwrap_or_else(|| {
