@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rate::Rate;
+
 /// Characters of an organisation id or an actor's name. A DNS label, so that names fit wherever host names do.
 pub const NAME_CHARS_MAX: usize = 63;
 
@@ -298,20 +300,11 @@ pub const ENROLMENT_CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
 /// From an accepted enrolment connection to its end, whatever it does: one handshake and one call, on a bad line.
 pub const ENROLMENT_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Attempts that one address may make at once; a mistyped line is tried a few times.
-pub const ENROLMENT_BURST_PER_ADDRESS: u32 = 10;
+/// Attempts to enrol from one address: ten at once, one a second after that. A secret has 256 bits: this is against load, not guessing.
+pub const ENROLMENT_RATE_PER_ADDRESS: Rate = Rate { per_second: 1, burst: 10 };
 
-/// After that, one attempt of an address each so often. A secret has 256 bits: this is against load, not against guessing.
-pub const ENROLMENT_PAUSE_PER_ADDRESS: Duration = Duration::from_secs(3);
-
-/// Attempts of all addresses at once.
-pub const ENROLMENT_BURST: u32 = 100;
-
-/// After that, one attempt of anybody each so often: 20 a second, a hundredth of what the disk commits.
-pub const ENROLMENT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Addresses that are remembered for that. More at once are one address.
-pub const ENROLMENT_ADDRESSES_MAX: usize = 4096;
+/// Attempts to enrol from anywhere: a hundredth of what the disk commits.
+pub const ENROLMENT_RATE: Rate = Rate { per_second: 20, burst: 100 };
 
 /// From something noted in the audit trail (a sign-in, a refusal) to its commit: what comes together is written together, and a
 /// crash loses no more than this of it. Acts wait for their record.

@@ -20,6 +20,29 @@ use crate::rate::{Bucket, Rate};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Address(IpAddr);
 
+/// What is left of a rate for each address.
+#[derive(Default)]
+pub(super) struct LeftOfAddresses {
+    known: HashMap<Address, Bucket>,
+    /// The same for all addresses that found no place among these.
+    others: Option<Bucket>,
+}
+
+impl LeftOfAddresses {
+    /// Takes one, if there is any.
+    pub(super) fn take(&mut self, rate: Rate, address: Address) -> bool {
+        if !self.known.contains_key(&address) && self.known.len() >= limits::ADDRESSES_MAX {
+            self.known.retain(|_, bucket| !bucket.is_full(rate));
+        }
+        let has_place = self.known.contains_key(&address) || self.known.len() < limits::ADDRESSES_MAX;
+        let bucket = match has_place {
+            true => self.known.entry(address).or_insert_with(|| Bucket::full(rate)),
+            false => self.others.get_or_insert_with(|| Bucket::full(rate)),
+        };
+        bucket.take(rate, 1).is_ok()
+    }
+}
+
 impl Address {
     pub(super) fn of(peer: SocketAddr) -> Self {
         match peer.ip().to_canonical() {
@@ -39,9 +62,7 @@ struct UnderWay {
     all: BTreeMap<u64, (Address, CancellationToken)>,
     of_address: HashMap<Address, BTreeSet<u64>>,
     /// How many may still begin.
-    left: HashMap<Address, Bucket>,
-    /// The same for all addresses that found no place in `left`.
-    left_of_others: Option<Bucket>,
+    left: LeftOfAddresses,
 }
 
 /// A handshake's place among those under way; given back when dropped.
@@ -65,8 +86,7 @@ impl Handshakes {
             next: 1,
             all: BTreeMap::new(),
             of_address: HashMap::new(),
-            left: HashMap::new(),
-            left_of_others: None,
+            left: LeftOfAddresses::default(),
         })))
     }
 
@@ -80,7 +100,7 @@ impl Handshakes {
         let displaced = CancellationToken::new();
         let (number, gives_way) = {
             let mut under_way = self.lock();
-            if !under_way.may_begin(limits.handshake_rate_per_address, address) {
+            if !under_way.left.take(limits.handshake_rate_per_address, address) {
                 return Err(Refused::TooFastFromAddress);
             }
             under_way.begin(limits, address, displaced.clone())
@@ -94,18 +114,6 @@ impl Handshakes {
 }
 
 impl UnderWay {
-    fn may_begin(&mut self, rate: Rate, address: Address) -> bool {
-        if !self.left.contains_key(&address) && self.left.len() >= limits::ADDRESSES_MAX {
-            self.left.retain(|_, bucket| !bucket.is_full(rate));
-        }
-        let has_place = self.left.contains_key(&address) || self.left.len() < limits::ADDRESSES_MAX;
-        let bucket = match has_place {
-            true => self.left.entry(address).or_insert_with(|| Bucket::full(rate)),
-            false => self.left_of_others.get_or_insert_with(|| Bucket::full(rate)),
-        };
-        bucket.take(rate, 1).is_ok()
-    }
-
     fn begin(
         &mut self,
         limits: &ConnectionLimits,
@@ -203,9 +211,9 @@ mod tests {
         (0..known).for_each(|n| drop(handshakes.begin(&limits, nth(n)).expect("its first")));
         let beyond = (0..10).filter(|n| handshakes.begin(&limits, nth(known + n)).is_ok()).count();
         assert_eq!(beyond, 2);
-        assert_eq!(handshakes.lock().left.len(), crate::limits::ADDRESSES_MAX);
+        assert_eq!(handshakes.lock().left.known.len(), crate::limits::ADDRESSES_MAX);
         tokio::time::advance(Duration::from_secs(1)).await;
         handshakes.begin(&limits, nth(known)).expect("those who have been quiet are forgotten");
-        assert_eq!(handshakes.lock().left.len(), 1);
+        assert_eq!(handshakes.lock().left.known.len(), 1);
     }
 }

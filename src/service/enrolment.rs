@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -127,7 +127,7 @@ pub async fn serve(
     accepted: mpsc::Receiver<Knocking>,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let attempts = Attempts::new(tokio::time::Instant::now());
+    let attempts = Attempts::new();
     let desk = Desk(Arc::new(Inner { engine, enrolment, attempts }));
     let service = EnrolmentServiceServer::new(desk)
         .max_decoding_message_size(limits::ENROLMENT_REQUEST_BYTES_MAX)
@@ -157,8 +157,8 @@ struct Inner {
 impl EnrolmentService for Desk {
     async fn enrol(&self, request: Request<api::EnrolRequest>) -> Result<Response<api::EnrolResponse>, Status> {
         let peer = request.extensions().get::<SocketAddr>().copied();
-        let address = peer.map_or(IpAddr::from([0; 16]), |peer| peer.ip());
-        let answer = match self.0.attempts.may(address, tokio::time::Instant::now()) {
+        let peer = peer.unwrap_or_else(|| SocketAddr::from(([0; 16], 0)));
+        let answer = match self.0.attempts.may(peer) {
             true => tokio::time::timeout(limits::UNARY_TIME_MAX, self.enrol_now(request.into_inner()))
                 .await
                 .unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX })),
@@ -168,7 +168,7 @@ impl EnrolmentService for Desk {
             Ok((answer, certificate)) => {
                 let certificate = crate::identity::summary::hex(&certificate[..8]);
                 tracing::info!(
-                    peer = peer.map(tracing::field::display),
+                    %peer,
                     certificate,
                     "a certificate was issued by an invite"
                 );
@@ -181,8 +181,8 @@ impl EnrolmentService for Desk {
                     CallError::Invalid(_) => "bad-request",
                     _ => "failed",
                 };
-                tracing::warn!(peer = peer.map(tracing::field::display), reason, "enrolment refused");
-                self.0.engine.trail().note(AuditEvent::InviteRefused { invite: None, peer: address, reason });
+                tracing::warn!(%peer, reason, "enrolment refused");
+                self.0.engine.trail().note(AuditEvent::InviteRefused { invite: None, peer: peer.ip(), reason });
                 Err(error.status(Effect::Reads))
             }
         }

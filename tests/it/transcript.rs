@@ -365,6 +365,8 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::SecondPersonRequired => "SECOND_PERSON_REQUIRED",
         Refusal::DisclosureNotFound => "DISCLOSURE_NOT_FOUND",
         Refusal::IntroductionNotFound => "INTRODUCTION_NOT_FOUND",
+        Refusal::InviteNotValid => "INVITE_NOT_VALID",
+        Refusal::InviteNotOpen => "INVITE_NOT_OPEN",
     };
     reason.to_owned()
 }

@@ -1,12 +1,12 @@
 //! The one socket without a client certificate: who may knock, how often, for how long?
 //!
-//! TLS 1.3 with the server's certificate and its authority's, so that a client can pin the latter. Few connections, few of one address,
-//! a deadline for each whatever it does. Attempts are counted per address and in total ([`Attempts`]). Tested in
-//! `tests/it/enrolment.rs`.
+//! TLS 1.3 with the server's certificate and its authority's, so that a client can pin the latter. Handshakes are limited as on the
+//! main socket, in places of their own; then few connections, few of one address, a deadline for each whatever it does. Attempts are
+//! counted per address and in total ([`Attempts`]). Tested below and in `tests/it/enrolment.rs`.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -23,8 +23,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::identity::accept::ConnectionLimits;
+use crate::identity::handshakes::{Address, Handshakes, LeftOfAddresses};
 use crate::identity::tls::{KeyedCertificate, provider};
 use crate::limits;
+use crate::rate::Bucket;
 
 /// Pause after the machine could not give us a socket.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,6 +62,7 @@ async fn accept_loop(
     accepted: mpsc::Sender<Knocking>,
     stop: CancellationToken,
 ) {
+    let (handshakes, limits) = (Handshakes::new(), ConnectionLimits::default());
     loop {
         let next = tokio::select! {
             biased;
@@ -73,18 +77,25 @@ async fn accept_loop(
                 continue;
             }
         };
-        let Some(place) = open.take(peer.ip()) else {
-            tracing::warn!(%peer, reason = "too-many-connections", "enrolment connection refused");
+        let Ok(pending) = handshakes.begin(&limits, peer) else {
+            tracing::warn!(%peer, reason = "too-fast-from-address", "enrolment connection refused");
             continue;
         };
-        let (tls, accepted, stop) = (tls.clone(), accepted.clone(), stop.clone());
+        let (tls, open, accepted, stop) = (tls.clone(), open.clone(), accepted.clone(), stop.clone());
         tokio::spawn(async move {
             let until = Instant::now() + limits::ENROLMENT_TIME_MAX;
             let _ = tcp.set_nodelay(true);
             let handshake = tokio::time::timeout(limits::HANDSHAKE_TIME_MAX, tls.accept(tcp));
             let tls = tokio::select! {
                 () = stop.cancelled() => return,
+                () = pending.displaced.cancelled() => {
+                    return tracing::warn!(%peer, reason = "displaced", "enrolment connection refused");
+                }
                 handshake = handshake => handshake,
+            };
+            drop(pending);
+            let Some(place) = open.take(Address::of(peer)) else {
+                return tracing::warn!(%peer, reason = "too-many-connections", "enrolment connection refused");
             };
             match tls {
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()) => {
@@ -101,15 +112,15 @@ async fn accept_loop(
 
 /// Places of connections, by address; one is given back when dropped.
 #[derive(Clone, Default)]
-struct Open(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Open(Arc<Mutex<HashMap<Address, usize>>>);
 
 struct Place {
     open: Open,
-    address: IpAddr,
+    address: Address,
 }
 
 impl Open {
-    fn take(&self, address: IpAddr) -> Option<Place> {
+    fn take(&self, address: Address) -> Option<Place> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.values().sum::<usize>() >= limits::ENROLMENT_CONNECTIONS_MAX {
             return None;
@@ -182,52 +193,33 @@ impl AsyncWrite for Knocking {
     }
 }
 
-/// How many attempts there may be: a bucket for each address and one for all.
-#[derive(Debug)]
-pub struct Attempts(Mutex<Buckets>);
+/// How many attempts there may be: of one address, and of all.
+pub struct Attempts(Mutex<Left>);
 
-#[derive(Debug)]
-struct Buckets {
+struct Left {
     all: Bucket,
-    by_address: HashMap<IpAddr, Bucket>,
-}
-
-/// A token bucket, kept as the moment at which it is full again.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    full_at: Instant,
-}
-
-impl Bucket {
-    fn take(&mut self, now: Instant, burst: u32, pause: Duration) -> bool {
-        let full_at = self.full_at.max(now) + pause;
-        let may = full_at - now <= pause * burst;
-        if may {
-            self.full_at = full_at;
-        }
-        may
-    }
+    of_addresses: LeftOfAddresses,
 }
 
 impl Attempts {
-    /// All buckets full.
-    pub fn new(now: Instant) -> Self {
-        Self(Mutex::new(Buckets { all: Bucket { full_at: now }, by_address: HashMap::new() }))
+    /// All that there may be.
+    pub fn new() -> Self {
+        let all = Bucket::full(limits::ENROLMENT_RATE);
+        Self(Mutex::new(Left { all, of_addresses: LeftOfAddresses::default() }))
     }
 
     /// Whether one more may be made from this address now.
-    pub fn may(&self, address: IpAddr, now: Instant) -> bool {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.by_address.len() >= limits::ENROLMENT_ADDRESSES_MAX {
-            buckets.by_address.retain(|_, bucket| bucket.full_at > now);
-        }
-        // A flood of addresses shares one bucket.
-        let known =
-            buckets.by_address.len() < limits::ENROLMENT_ADDRESSES_MAX || buckets.by_address.contains_key(&address);
-        let key = if known { address } else { IpAddr::from([0; 16]) };
-        let of_address = buckets.by_address.entry(key).or_insert(Bucket { full_at: now });
-        of_address.take(now, limits::ENROLMENT_BURST_PER_ADDRESS, limits::ENROLMENT_PAUSE_PER_ADDRESS)
-            && buckets.all.take(now, limits::ENROLMENT_BURST, limits::ENROLMENT_PAUSE)
+    pub fn may(&self, peer: SocketAddr) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The address first: who is too fast takes nothing from others.
+        left.of_addresses.take(limits::ENROLMENT_RATE_PER_ADDRESS, Address::of(peer))
+            && left.all.take(limits::ENROLMENT_RATE, 1).is_ok()
+    }
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -235,15 +227,17 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    #[test]
-    fn attempts_are_counted_for_each_address_and_for_all() {
-        let now = Instant::now();
-        let attempts = Attempts::new(now);
-        let address = |n: u8| IpAddr::from([192, 0, 2, n]);
-        let made = |n, at| (0..1000).filter(|_| attempts.may(address(n), at)).count();
-        assert_eq!(made(1, now), limits::ENROLMENT_BURST_PER_ADDRESS as usize);
-        assert_eq!(made(1, now + limits::ENROLMENT_PAUSE_PER_ADDRESS), 1);
-        let all: usize = (2..100).map(|n| made(n, now)).sum();
-        assert!(all < limits::ENROLMENT_BURST as usize, "{all}");
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_counted_for_each_address_and_for_all() {
+        let attempts = Attempts::new();
+        let address = |n: u8| SocketAddr::from(([192, 0, 2, n], 1));
+        let made = |n| (0..1000).filter(|_| attempts.may(address(n))).count() as u64;
+        assert_eq!(made(1), limits::ENROLMENT_RATE_PER_ADDRESS.burst);
+        assert_eq!(
+            (2..100).map(made).sum::<u64>(),
+            limits::ENROLMENT_RATE.burst - limits::ENROLMENT_RATE_PER_ADDRESS.burst
+        );
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(made(1), limits::ENROLMENT_RATE_PER_ADDRESS.per_second);
     }
 }

@@ -218,6 +218,7 @@ impl Asking<'_> {
         self.ask("InviteService/RevokeInvite", &request);
         let request = pb::CreateInviteRequest { request_id: self.id(), ..pb::CreateInviteRequest::default() };
         self.ask("InviteService/CreateInvite", &request);
+        self.ask("EnrolmentService/Enrol", &pb::EnrolRequest::default());
         self.ask("OrganisationService/ListOrganisations", &pb::ListOrganisationsRequest::default());
         self.ask("AccessService/ListRevocations", &pb::ListRevocationsRequest::default());
         self.ask("AccessService/ListLiveConnections", &pb::ListLiveConnectionsRequest::default());
