@@ -166,6 +166,11 @@ impl Refused {
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
             rustls::Error::InvalidCertificate(certificate) => Self::of_certificate(certificate),
             rustls::Error::NoApplicationProtocol => Self::NoAlpn,
+            rustls::Error::InvalidMessage(
+                rustls::InvalidMessage::HandshakePayloadTooLarge | rustls::InvalidMessage::CertificatePayloadTooLarge,
+            ) => {
+                Self::Handshake("a message of the handshake is too large; how long is the certificate's chain?".into())
+            }
             rustls::Error::InvalidMessage(_) | rustls::Error::PeerSentOversizedRecord => Self::NotTls,
             rustls::Error::AlertReceived(alert) => Self::ByClient(format!("{alert:?}")),
             rustls::Error::PeerIncompatible(why) => match why {

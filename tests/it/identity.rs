@@ -2,6 +2,7 @@
 
 mod caps;
 pub(crate) mod forge;
+mod table;
 
 use std::io;
 use std::net::SocketAddr;
