@@ -148,7 +148,7 @@ impl Server {
             .parse()
             .map_err(|problem| StartError::TrustDomain(config.trust_domain.clone(), problem))?;
         // Before the store: mistakes in the configuration are cheaper to find than to undo.
-        let trusted = config.tls.load(&trust_domain, system_clock())?;
+        let trusted = config.tls.load_at_start(&trust_domain, system_clock())?;
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

@@ -92,7 +92,8 @@ pub(crate) fn summary(run: &Run) -> Vec<String> {
 pub(crate) fn ceiling_lines(ceilings: &[Ceiling]) -> Vec<String> {
     let line = |ceiling: &Ceiling| {
         let step = ceiling.step.as_ref().map(|step| format!("; each {}", quantiles(step))).unwrap_or_default();
-        format!("  {}: {} {}{step} ({})", ceiling.name, number(ceiling.rate), ceiling.unit, ceiling.how)
+        let cpu = ceiling.cpu_us.map(|us| format!("; {} of processor time each", micros(us))).unwrap_or_default();
+        format!("  {}: {} {}{step}{cpu} ({})", ceiling.name, number(ceiling.rate), ceiling.unit, ceiling.how)
     };
     std::iter::once("Ceilings of this machine, in the same run:".to_owned()).chain(ceilings.iter().map(line)).collect()
 }

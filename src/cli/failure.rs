@@ -101,7 +101,7 @@ impl From<ClientError> for Failure {
             ClientError::NotReachable { .. } => Self::new(Exit::NotAdmitted, message)
                 .hint("is the server running? `samverkan context show` tells which address is used"),
             ClientError::NotAdmitted { .. } => Self::new(Exit::NotAdmitted, message).hint(
-                "`samverkan context show` tells which certificate is used; the coordinator registers organisations",
+                "`samverkan doctor` tells what is wrong with the certificate in use; whom the server lets in, the coordinator decides",
             ),
             ClientError::Refused(refused) => {
                 let failure = Self::new(Exit::Refused, message);

@@ -46,27 +46,56 @@ enum What {
     Chain,
     /// Each entry: its place, when, who, and what kind of thing happened
     Entries,
+    /// The same of the audit trail alone; `samverkan audit list` shows all of it while the server runs
+    Audit,
     /// Each frame: its number, and how many bytes lie under how many keys
     Keys,
 }
 
-pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
-    let copy = Copied::of(&command.store)?;
+/// Opens the copy of a store; and says why the server would refuse it, if what is left can be looked at all the same.
+fn open(copy: &Copied, original: &Path) -> Result<(SledStore, Option<String>), Failure> {
     let options = SledOptions { reserve_mib: 0, ..SledOptions::default() };
     // The copy's place means nothing to anybody.
-    let named = |error: OpenError| {
-        error.to_string().replace(&copy.0.display().to_string(), &command.store.display().to_string())
-    };
-    let (store, behind) = match SledStore::open(&copy.0, options) {
-        Ok(store) => (store, None),
+    let named =
+        |error: OpenError| error.to_string().replace(&copy.0.display().to_string(), &original.display().to_string());
+    match SledStore::open(&copy.0, options) {
+        Ok(store) => Ok((store, None)),
         Err(error @ (OpenError::Behind { .. } | OpenError::Unwitnessed { .. })) => {
             let why = named(error);
             // What is left is what one wants to see before one decides about it.
             let opened = SledStore::open(&copy.0, SledOptions { accept_rollback: true, ..options });
-            (opened.map_err(|error| Failure::new(Exit::Store, named(error)))?, Some(why))
+            Ok((opened.map_err(|error| Failure::new(Exit::Store, named(error)))?, Some(why)))
         }
-        Err(error) => return Err(Failure::new(Exit::Store, named(error))),
-    };
+        Err(error) => Err(Failure::new(Exit::Store, named(error))),
+    }
+}
+
+/// What a whole verification found.
+pub(super) struct Found {
+    pub(super) logs: usize,
+    pub(super) damaged: Vec<String>,
+    pub(super) clock_floor: Timestamp,
+}
+
+/// Verifies every digest of a store, on a copy.
+pub(super) fn verify(path: &Path) -> Result<Found, Failure> {
+    let copy = Copied::of(path)?;
+    let (store, behind) = open(&copy, path)?;
+    if let Some(why) = behind {
+        return Err(Failure::new(Exit::Store, why).hint("`samverkan inspect chain` shows what is left"));
+    }
+    let (mut logs, mut damaged) = (0, Vec::new());
+    inspect(&store, |log| {
+        logs += 1;
+        damaged.extend(log.damage);
+    })
+    .map_err(store_failure)?;
+    Ok(Found { logs, damaged, clock_floor: store.clock_floor() })
+}
+
+pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
+    let copy = Copied::of(&command.store)?;
+    let (store, behind) = open(&copy, &command.store)?;
     let mut rollbacks = store.rollbacks().map_err(|error| Failure::io(command.store.display(), &error))?;
     if behind.is_some() {
         // That of the copy.
@@ -86,6 +115,10 @@ pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
         What::Rooms => rooms(&logs, output)?,
         What::Chain => chain(&logs, output)?,
         What::Entries => logs.iter().try_for_each(|log| show_entries(&store, log.room, output))?,
+        What::Audit => {
+            let mut parts = logs.iter().filter(|log| log.room.trail_part().is_some());
+            parts.try_for_each(|log| show_entries(&store, log.room, output))?;
+        }
         What::Keys => logs.iter().try_for_each(|log| show_keys(&store, log.room, output))?,
     }
     let damaged: Vec<_> = logs.iter().filter_map(|log| log.damage.as_deref()).collect();

@@ -7,6 +7,7 @@
 mod access;
 mod answers;
 mod ask;
+mod audit;
 mod bench;
 mod certs;
 pub mod config;
@@ -18,6 +19,7 @@ mod context;
 mod deliveries;
 mod dev;
 mod dev_world;
+mod doctor;
 mod failure;
 mod find;
 mod inspect;
@@ -140,6 +142,11 @@ enum Command {
     /// Disclose what a law requires: two persons of the coordinator
     #[command(subcommand)]
     Legal(legal::LegalCommand),
+    /// The audit trail: who did what to the server (the coordinator)
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Find out what is wrong between here and a server, or with a server's own machine, and what mends it
+    Doctor(doctor::Doctor),
     /// Look at a store while the server is down, and verify every digest of it
     Inspect(inspect::Inspect),
     /// Measure how fast it is here, next to what this machine can do
@@ -199,6 +206,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Relay(command) => block_on(relay::run(command, &session)),
         Command::Introduction(command) => block_on(introduction::run(command, &session)),
         Command::Police(command) => block_on(police::run(command, &session)),
+        Command::Doctor(command) => block_on(doctor::run(&command, &session)),
+        Command::Audit(command) => block_on(audit::run(command, &session)),
         Command::Legal(command) => block_on(legal::run(command, &session)),
     }
 }
@@ -309,6 +318,11 @@ mod tests {
             "police forward 12 14 --to police --reason why",
             "legal propose 12 14 --to police --statute law --suppress-until 30d",
             "legal confirm 31",
+            "audit list --since 1d --until 2026-12-01T00:00:00Z --kind signed_in --kind seen_as --organisation region-a",
+            "audit tail --after 4711 --output json",
+            "doctor --context region-a --output json",
+            "doctor --config samverkan.toml",
+            "inspect audit --store .dev/store",
             "inspect chain --store .dev/store",
             "inspect entries --store .dev/store --room 1234",
             "bench --self-contained --quick",

@@ -11,6 +11,14 @@ pub(crate) fn moment(text: &str) -> Result<Time, String> {
     moment_after(text, now().0.div_euclid(1_000_000))
 }
 
+/// Reads `2h`, `30m`, `3d` as how long ago, or a time as in RFC 3339.
+pub(crate) fn moment_ago(text: &str) -> Result<Time, String> {
+    let now = now().0.div_euclid(1_000_000);
+    let then = moment_after(text, now)?;
+    let is_span = UNITS.iter().any(|(unit, _)| text.trim().ends_with(unit));
+    Ok(if is_span { Time { seconds: 2 * now - then.seconds, nanos: 0 } } else { then })
+}
+
 fn moment_after(text: &str, now: i64) -> Result<Time, String> {
     let wrong = || {
         format!(

@@ -61,6 +61,8 @@ calls! {
     access.list_revocations(ListRevocationsRequest) -> ListRevocationsResponse;
     read /// A page of who is connected.
     access.list_live_connections(ListLiveConnectionsRequest) -> ListLiveConnectionsResponse;
+    read /// A page of the audit trail.
+    audit.list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
 
     write /// Opens an incident's room with a report and a consent.
     intake.report_incident(ReportIncidentRequest) -> ReportIncidentResponse;

@@ -8,15 +8,18 @@
 //! In reading order: [`context`] (who calls whom), `transport` (the connection), [`error`], `calls` (one answer each),
 //! [`subscribe`], [`post_many`].
 
+pub mod audit;
 mod calls;
 pub mod context;
 pub mod error;
 pub mod post_many;
+pub mod probe;
 pub mod subscribe;
 mod time;
 mod transport;
 
 pub use crate::api as pb;
+pub use audit::{AuditTail, AuditUpdate};
 pub use context::{Context, ContextError, Contexts};
 pub use error::{ClientError, Refused, Violation};
 pub use post_many::Posted;

@@ -127,6 +127,7 @@ macro_rules! clients {
 
 clients! {
     access: access_service_client::AccessServiceClient,
+    audit: audit_service_client::AuditServiceClient,
     consent: consent_service_client::ConsentServiceClient,
     coordination: coordination_service_client::CoordinationServiceClient,
     intake: intake_service_client::IntakeServiceClient,

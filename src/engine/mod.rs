@@ -34,7 +34,7 @@ use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, Pa
 use crate::room::mailbox::{Mailboxes, Notice};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
-use crate::store::committer::{Clock, Committer};
+use crate::store::committer::{Clock, Committer, Pace};
 use crate::store::{Store, codec};
 
 mod access;
@@ -215,16 +215,40 @@ impl Engine {
     pub async fn start(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self, LoadError> {
         let (read, coordinator) = (store.clone(), settings.coordinator.clone());
         let loaded = tokio::task::spawn_blocking(move || read_all(&*read, coordinator)).await;
-        let (log, listings, unrecorded, trail) = loaded.map_err(|_| failed("reading it panicked"))??;
+        let loaded = loaded.map_err(|_| failed("reading it panicked"))??;
         let committer = Committer::start(store.clone(), clock.clone()).map_err(|error| failed(&error.to_string()))?;
+        Ok(Self::run(store, clock, settings, loaded, committer, None).await)
+    }
+
+    /// The same on the runtime's own tasks alone, where what is done on other threads takes the time that `pace` says: on a runtime of
+    /// one thread with paused time, the same calls have the same outcome in the same order, every time.
+    pub async fn start_paced(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        settings: Settings,
+        pace: Pace,
+    ) -> Result<Self, LoadError> {
+        let loaded = read_all(&*store, settings.coordinator.clone())?;
+        let committer = Committer::start_paced(store.clone(), clock.clone(), pace.clone());
+        Ok(Self::run(store, clock, settings, loaded, committer, Some(pace)).await)
+    }
+
+    async fn run(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        settings: Settings,
+        (log, listings, unrecorded, trail): ReadStore,
+        committer: Committer,
+        pace: Option<Pace>,
+    ) -> Self {
         let page_token_key = store.secret();
         let trail = Trail::start(store.clone(), committer.clone(), clock.clone(), trail);
-        let directory = log.directory().clone();
-        let shared = Arc::new(Shared::new(store, committer, trail, clock, directory, listings, settings.rates));
+        let known = (log.directory().clone(), listings);
+        let shared = Arc::new(Shared::new(store, committer, trail, clock, pace, known, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
         engine.finish_access_changes(unrecorded).await;
-        Ok(engine)
+        engine
     }
 
     /// Which organisations there are, and which rooms.
@@ -591,11 +615,11 @@ fn failed(why: &str) -> LoadError {
     LoadError::Store(crate::store::StoreError::Failed(why.to_owned()))
 }
 
+/// What a store holds: the directory, who is where, changes of access that are not in all rooms yet, the end of the audit trail.
+type ReadStore = (DirectoryLog, Listings, Vec<Unrecorded>, audit::Loaded);
+
 /// Reads all rooms, several at once, verifies what no snapshot covers, and notes who is where.
-fn read_all(
-    store: &dyn Store,
-    coordinator: OrganisationId,
-) -> Result<(DirectoryLog, Listings, Vec<Unrecorded>, audit::Loaded), LoadError> {
+fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<ReadStore, LoadError> {
     let log = DirectoryLog::load(store, coordinator)?;
     let trail = Trail::load(store)?;
     let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| room.is_room()).collect();

@@ -163,6 +163,8 @@ pub(super) struct Room {
     /// Somebody could be given more than its mailbox has.
     wants_advance: bool,
     flight: Option<Flight>,
+    /// The last commit was refused for lack of space: what is due is not tried again at once.
+    is_refused: bool,
     /// Delivery records that wait for the next commit, if a promise is broken on purpose.
     late: Vec<Range>,
 
@@ -218,6 +220,7 @@ impl Room {
                 pending_lists: false,
                 wants_advance: false,
                 flight: None,
+                is_refused: false,
                 late: Vec::new(),
                 subscribers: BTreeMap::new(),
                 next_subscriber: 0,
@@ -231,7 +234,7 @@ impl Room {
 
     async fn reload(&mut self) {
         let (store, id) = (self.shared.store.clone(), self.id);
-        let loaded = tokio::task::spawn_blocking(move || load(&*store, id)).await;
+        let loaded = self.shared.blocking(move || load(&*store, id)).await;
         self.recent.clear();
         self.recent_bytes = 0;
         match loaded {
@@ -316,7 +319,8 @@ impl Room {
         let quiet = if self.is_snapshot_due() { QUIET } else { IDLE };
         let Some(due) = self.state.next_due() else { return quiet };
         let left = due.0 - self.now().0;
-        Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(quiet)
+        let least = if self.is_refused { QUIET } else { Duration::ZERO };
+        Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(quiet).max(least)
     }
 
     fn now(&self) -> Timestamp {

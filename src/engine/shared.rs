@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +16,7 @@ use crate::room::ids::{InvitationId, OrganisationId, RoomId, Timestamp};
 use crate::room::state::RoomState;
 use crate::store::Store;
 pub(super) use crate::store::codec::salt;
-use crate::store::committer::{Clock, Committer};
+use crate::store::committer::{Clock, Committer, Pace, Wait};
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) trail: Trail,
     clock: Clock,
     clock_floor: Timestamp,
+    /// Set where nothing may run on another thread.
+    pace: Option<Pace>,
     directory: RwLock<Arc<Directory>>,
     rooms: Mutex<HashMap<RoomId, Handle>>,
     pub(super) listings: Mutex<Listings>,
@@ -84,8 +87,8 @@ impl Shared {
         committer: Committer,
         trail: Trail,
         clock: Clock,
-        directory: Directory,
-        listings: Listings,
+        pace: Option<Pace>,
+        (directory, listings): (Directory, Listings),
         rates: Rates,
     ) -> Self {
         Self {
@@ -94,6 +97,7 @@ impl Shared {
             committer,
             trail,
             clock,
+            pace,
             directory: RwLock::new(Arc::new(directory)),
             rooms: Mutex::default(),
             listings: Mutex::new(listings),
@@ -105,6 +109,20 @@ impl Shared {
 
     pub(super) fn now(&self) -> Timestamp {
         (self.clock)().max(self.clock_floor)
+    }
+
+    /// Does what blocks on another thread, or at its pace where there is none.
+    pub(super) fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        match &self.pace {
+            None => tokio::task::spawn_blocking(work),
+            Some(pace) => {
+                let time = pace(Wait::Other);
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    work()
+                })
+            }
+        }
     }
 
     pub(super) fn directory(&self) -> Arc<Directory> {

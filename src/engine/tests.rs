@@ -411,3 +411,20 @@ async fn r1_what_was_acknowledged_is_there_after_a_kill_at_any_instant() {
         }
     }
 }
+
+/// A retry finds the entry that the failed commit left in memory, and must not be told that it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn r1_nothing_is_acknowledged_after_the_store_has_failed() {
+    for fault in [Fault::FailsUnwritten, Fault::FailsWritten] {
+        let world = World::new().await;
+        let room = world.room().await;
+        let (request, command) = (request(), post("lost", Material::Logs));
+        world.store.fail_next(fault);
+        for _ in 0..3 {
+            let answer = world.engine.write(&actor("region-a"), room, request, command.clone()).await;
+            assert_eq!(answer, Err(Failure::StoreFailed { outcome: Outcome::Unknown }));
+            let page = world.engine.page(&receiver("region-b"), room, Index(0), 1000, 1 << 20).await;
+            assert_eq!(page, Err(Failure::StoreFailed { outcome: Outcome::Unknown }));
+        }
+    }
+}

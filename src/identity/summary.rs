@@ -80,14 +80,19 @@ impl CertificateSummary {
             pem::Error::NoItemsFound => UnreadableCertificate::NoCertificate,
             _ => UnreadableCertificate::Malformed,
         })?;
-        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| UnreadableCertificate::NotX509)?;
+        Self::of_der(&der)
+    }
+
+    /// Describes a certificate.
+    pub fn of_der(der: &CertificateDer<'_>) -> Result<Self, UnreadableCertificate> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| UnreadableCertificate::NotX509)?;
         Ok(Self {
             subject: subject(&certificate),
             subject_name: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
             not_before: timestamp(certificate.validity().not_before),
             not_after: timestamp(certificate.validity().not_after),
-            fingerprint: fingerprint(&der),
+            fingerprint: fingerprint(der),
             serial: hex(certificate.raw_serial()),
             public_key: certificate.public_key().raw.to_vec(),
         })

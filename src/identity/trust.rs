@@ -77,8 +77,26 @@ impl TrustFiles {
 
     /// Reads and checks all files. Blocks.
     pub fn load(&self, trust_domain: &TrustDomain, now: Timestamp) -> Result<Trusted, TlsFileError> {
-        let own = KeyedCertificate::load(&self.certificate, &self.key)?;
+        let trusted = self.read(trust_domain, now)?;
         valid_now(&self.certificate, now)?;
+        Ok(trusted)
+    }
+
+    /// As [`Self::load`], but a server's certificate that is not valid now is only told of. After a power cut it may be the clock that
+    /// is wrong: a server that runs is right again as soon as the clock is, one that refused to start is not.
+    pub fn load_at_start(&self, trust_domain: &TrustDomain, now: Timestamp) -> Result<Trusted, TlsFileError> {
+        let trusted = self.read(trust_domain, now)?;
+        match valid_now(&self.certificate, now) {
+            Err(problem @ TlsFileError::NotValidNow { .. }) => {
+                tracing::error!(%problem, "clients refuse this server until its clock or its certificate is put right");
+            }
+            checked => checked?,
+        }
+        Ok(trusted)
+    }
+
+    fn read(&self, trust_domain: &TrustDomain, now: Timestamp) -> Result<Trusted, TlsFileError> {
+        let own = KeyedCertificate::load(&self.certificate, &self.key)?;
         let mut authorities: Vec<Authority> = Vec::new();
         for anchor in anchors(&self.client_roots)? {
             of(&mut authorities, anchor).is_general = true;

@@ -126,6 +126,8 @@ table! {
     REINSTATE_ACTOR: "/samverkan.v1.AccessService/ReinstateActor", Coordinator, Writes;
     LIST_REVOCATIONS: "/samverkan.v1.AccessService/ListRevocations", Coordinator, Reads;
     LIST_LIVE_CONNECTIONS: "/samverkan.v1.AccessService/ListLiveConnections", Coordinator, Reads;
+    LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
+    TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
 
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;
     HEALTH_WATCH: "/grpc.health.v1.Health/Watch", Admitted, Reads;
@@ -300,10 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn the_register_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
+    fn the_register_the_audit_trail_opening_a_room_and_connections_of_rooms_are_the_coordinators() {
         for method in TABLE {
             let theirs = method.path.contains("OrganisationService")
                 || method.path.contains("AccessService")
+                || method.path.contains("AuditService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()
                     .any(|name| method.path.ends_with(name));

@@ -5,6 +5,7 @@
 
 mod access;
 mod ask;
+mod audit;
 mod consent;
 mod coordination;
 mod draft;
@@ -22,6 +23,7 @@ pub(super) use self::access::{reinstate_actor, revoke_actor, revoke_certificate}
 pub(super) use self::ask::{
     Asking, answer_ask, answer_recall, ask_for_consent, release_messages, revoke_release, suggest_ask,
 };
+pub(super) use self::audit::{list_audit_records, tail_audit_records};
 pub(super) use self::coordination::{
     Disclosing, answer_introduction, confirm_legal_disclosure, forward_messages, list_connections,
     propose_introduction, propose_legal_disclosure, record_connection, see_as,

@@ -21,7 +21,7 @@ use crate::room::event::{Command, Event};
 use crate::room::ids::{Index, MessageId};
 
 /// Answers of a stream, made when HTTP/2 asks for the next.
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl MessageService for Edge {
@@ -99,7 +99,7 @@ pub(super) trait Source: Send + 'static {
 }
 
 /// A source as the stream that tonic sends. It ends after an error, and a panic is one.
-fn answers<S: Source>(source: S) -> Answers<S::Answer> {
+pub(super) fn answers<S: Source>(source: S) -> Answers<S::Answer> {
     Box::pin(stream::unfold(Some(source), |source| async move {
         let mut source = source?;
         match AssertUnwindSafe(source.next()).catch_unwind().await {

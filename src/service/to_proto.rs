@@ -5,11 +5,13 @@
 //! stands beside it. Leans on: `room::disclose`, `room::directory`, `engine`.
 
 mod access;
+mod audit;
 mod happened;
 mod records;
 mod words;
 
 pub(super) use self::access::{live_connection, revocation};
+pub(super) use self::audit::audit_record;
 use self::happened::content;
 pub(super) use self::records::{connection, receipts, seen_as};
 use self::words::{

@@ -29,10 +29,11 @@ use super::Edge;
 use super::authorisation::{Effect, Gate};
 use super::status::CallError;
 use crate::api::{
-    self, access_service_server::AccessServiceServer, consent_service_server::ConsentServiceServer,
-    coordination_service_server::CoordinationServiceServer, intake_service_server::IntakeServiceServer,
-    message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
-    relay_service_server::RelayServiceServer, room_service_server::RoomServiceServer,
+    self, access_service_server::AccessServiceServer, audit_service_server::AuditServiceServer,
+    consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
+    intake_service_server::IntakeServiceServer, message_service_server::MessageServiceServer,
+    organisation_service_server::OrganisationServiceServer, relay_service_server::RelayServiceServer,
+    room_service_server::RoomServiceServer,
 };
 use crate::identity::{Accepted, Caller, GuardedIo};
 use crate::limits;
@@ -84,7 +85,7 @@ impl Serving {
 }
 
 /// Services with a health of their own; the empty name is the whole server.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "",
     "samverkan.v1.IntakeService",
     "samverkan.v1.RoomService",
@@ -94,6 +95,7 @@ const SERVICES: [&str; 9] = [
     "samverkan.v1.CoordinationService",
     "samverkan.v1.OrganisationService",
     "samverkan.v1.AccessService",
+    "samverkan.v1.AuditService",
 ];
 
 /// Serves accepted connections until `stop` resolves, then until the open calls have ended; without a time limit of its own.
@@ -151,6 +153,7 @@ impl Services {
         serve!(CoordinationServiceServer::new(edge.clone()));
         serve!(OrganisationServiceServer::new(edge.clone()));
         serve!(AccessServiceServer::new(edge.clone()));
+        serve!(AuditServiceServer::new(edge.clone()));
         serve!(health.service);
         serve!(described().build_v1().map_err(io::Error::other)?);
         serve!(described().build_v1alpha().map_err(io::Error::other)?);

@@ -8,7 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use tokio::sync::mpsc as tasks;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::{Frame, Store, StoreError};
@@ -26,6 +28,20 @@ const FRAME_OVERHEAD_BYTES: usize = 128;
 
 /// The server's clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How long each thing takes that is done on another thread, where everything is done on one so that it can be repeated.
+pub type Pace = Arc<dyn Fn(Wait) -> Duration + Send + Sync>;
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// A commit that was called: nothing of it is written yet.
+    Write,
+    /// A commit that was made: nobody has heard of it yet.
+    Acknowledge,
+    /// Something other than a commit: reading a room, making a snapshot.
+    Other,
+}
 
 /// What became of frames whose commit did not succeed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,12 +68,35 @@ impl CommitError {
     }
 }
 
+type Done = oneshot::Sender<Result<(), CommitError>>;
+
 struct Job {
     frames: Vec<Frame>,
     bytes: usize,
-    done: oneshot::Sender<Result<(), CommitError>>,
+    done: Done,
     /// Given back when the job is done.
     _room_in_queue: Option<OwnedSemaphorePermit>,
+}
+
+/// A commit under way.
+struct Commit {
+    frames: Vec<Frame>,
+    waiting: Vec<(Done, Option<OwnedSemaphorePermit>)>,
+}
+
+enum Queue {
+    OfThread(mpsc::Sender<Job>),
+    OfTask(tasks::UnboundedSender<Job>),
+}
+
+impl Queue {
+    /// Gives the job back if nobody takes it any more.
+    fn send(&self, job: Job) -> Option<Job> {
+        match self {
+            Self::OfThread(queue) => queue.send(job).err().map(|unsent| unsent.0),
+            Self::OfTask(queue) => queue.send(job).err().map(|unsent| unsent.0),
+        }
+    }
 }
 
 /// A handle on the thread that writes. Clones share it; it ends on `shutdown`, or when the last of them is gone.
@@ -68,7 +107,7 @@ pub struct Committer {
 
 struct Shared {
     /// `None` after shutdown.
-    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    queue: Mutex<Option<Queue>>,
     room_in_queue: Arc<Semaphore>,
     failing: watch::Sender<Option<StoreError>>,
     failed: watch::Receiver<Option<StoreError>>,
@@ -91,30 +130,48 @@ impl Committer {
     /// Starts the thread. Fails only if the system gives none.
     pub fn start(store: Arc<dyn Store>, clock: Clock) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel();
-        let (failed_sender, failed) = watch::channel(None);
-        let failing = failed_sender.clone();
+        let (mut shared, writer, ended) = Self::parts(store, clock, Queue::OfThread(queue));
+        let thread = std::thread::Builder::new().name("committer".into()).spawn(move || {
+            writer.run(jobs);
+            ended.send_replace(true);
+        })?;
+        shared.thread = Mutex::new(Some(thread));
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same commits, made by a task of the runtime at this pace instead of by a thread.
+    pub fn start_paced(store: Arc<dyn Store>, clock: Clock, pace: Pace) -> Self {
+        let (queue, jobs) = tasks::unbounded_channel();
+        let (shared, writer, ended) = Self::parts(store, clock, Queue::OfTask(queue));
+        tokio::spawn(async move {
+            writer.run_paced(jobs, pace).await;
+            ended.send_replace(true);
+        });
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn parts(store: Arc<dyn Store>, clock: Clock, queue: Queue) -> (Shared, Writer, watch::Sender<bool>) {
+        let (failing, failed) = watch::channel(None);
         let (ended_sender, ended) = watch::channel(false);
         let counts = Arc::new(Counts::default());
-        let thread = std::thread::Builder::new().name("committer".into()).spawn({
-            let counts = counts.clone();
-            move || {
-                let writer =
-                    Writer { store, clock, counts, failed: failed_sender, refused: HashMap::new(), stopped_by: None };
-                writer.run(jobs);
-                ended_sender.send_replace(true);
-            }
-        })?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                queue: Mutex::new(Some(queue)),
-                room_in_queue: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
-                failing,
-                failed,
-                ended,
-                thread: Mutex::new(Some(thread)),
-                counts,
-            }),
-        })
+        let writer = Writer {
+            store,
+            clock,
+            counts: counts.clone(),
+            failed: failing.clone(),
+            refused: HashMap::new(),
+            stopped_by: None,
+        };
+        let shared = Shared {
+            queue: Mutex::new(Some(queue)),
+            room_in_queue: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
+            failing,
+            failed,
+            ended,
+            thread: Mutex::new(None),
+            counts,
+        };
+        (shared, writer, ended_sender)
     }
 
     /// Queues frames that are to be committed together, in the order of the calls; waits while 64 MiB are queued. What it returns
@@ -131,7 +188,7 @@ impl Committer {
         let permit = self.shared.room_in_queue.clone().acquire_many_owned(permits).await.ok();
         let job = Job { frames, bytes, done, _room_in_queue: permit };
         let refused = match lock(&self.shared.queue).as_ref() {
-            Some(queue) => queue.send(job).err().map(|mpsc::SendError(job)| job),
+            Some(queue) => queue.send(job),
             None => Some(job),
         };
         if let Some(job) = refused {
@@ -179,7 +236,7 @@ impl Committer {
     }
 }
 
-/// What the thread owns.
+/// What the thread, or the task in its place, owns.
 struct Writer {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -202,9 +259,45 @@ impl Writer {
                 }
             }
             queued.extend(jobs.try_iter());
-            let batch = self.next_batch(&mut queued);
-            self.commit(batch);
+            if let Some(commit) = self.next_commit(&mut queued) {
+                let answer = self.write(&commit);
+                commit.answer(&answer);
+            }
         }
+    }
+
+    async fn run_paced(mut self, mut jobs: tasks::UnboundedReceiver<Job>, pace: Pace) {
+        let mut queued = VecDeque::new();
+        loop {
+            if queued.is_empty() {
+                match jobs.recv().await {
+                    Some(job) => queued.push_back(job),
+                    None => return,
+                }
+            }
+            while let Ok(job) = jobs.try_recv() {
+                queued.push_back(job);
+            }
+            if let Some(commit) = self.next_commit(&mut queued) {
+                tokio::time::sleep(pace(Wait::Write)).await;
+                let answer = self.write(&commit);
+                tokio::time::sleep(pace(Wait::Acknowledge)).await;
+                commit.answer(&answer);
+            }
+        }
+    }
+
+    fn next_commit(&mut self, queued: &mut VecDeque<Job>) -> Option<Commit> {
+        let batch = self.next_batch(queued);
+        let (mut frames, mut waiting) = (Vec::new(), Vec::with_capacity(batch.len()));
+        for job in batch {
+            frames.extend(job.frames);
+            waiting.push((job.done, job._room_in_queue));
+        }
+        if danger::is_on(Danger::AckEarly) {
+            waiting.drain(..).for_each(|(done, _)| drop(done.send(Ok(()))));
+        }
+        (!frames.is_empty()).then_some(Commit { frames, waiting })
     }
 
     /// Takes from the front of the queue what one commit may hold, and turns away what can't be written.
@@ -250,20 +343,10 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: Vec<Job>) {
-        if batch.is_empty() {
-            return;
-        }
-        let (mut frames, mut waiting) = (Vec::new(), Vec::with_capacity(batch.len()));
-        for job in batch {
-            frames.extend(job.frames);
-            waiting.push((job.done, job._room_in_queue));
-        }
-        if danger::is_on(Danger::AckEarly) {
-            waiting.drain(..).for_each(|(done, _)| drop(done.send(Ok(()))));
-        }
-        let result = self.store.commit(&frames, (self.clock)());
-        let answer = match result {
+    fn write(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        let frames = &commit.frames;
+        let result = self.store.commit(frames, (self.clock)());
+        match result {
             Ok(()) => {
                 self.counts.commits.fetch_add(1, Ordering::Relaxed);
                 self.counts.frames.fetch_add(frames.len() as u64, Ordering::Relaxed);
@@ -273,7 +356,7 @@ impl Writer {
                 Ok(())
             }
             Err(source @ StoreError::Full { .. }) => {
-                self.remember_refused(&frames, &source);
+                self.remember_refused(frames, &source);
                 Err(CommitError::nothing_written(source))
             }
             Err(source @ (StoreError::Damaged(_) | StoreError::Failed(_))) => {
@@ -281,8 +364,13 @@ impl Writer {
                 self.failed.send_replace(Some(source.clone()));
                 Err(CommitError { outcome: Outcome::Unknown, source })
             }
-        };
-        for (done, _permit) in waiting {
+        }
+    }
+}
+
+impl Commit {
+    fn answer(self, answer: &Result<(), CommitError>) {
+        for (done, _permit) in self.waiting {
             // Whoever has stopped listening does not need the answer.
             let _ = done.send(answer.clone());
         }

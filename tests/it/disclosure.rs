@@ -39,7 +39,7 @@ fn is_shown(room: &PureRoom, actor: &Actor, n: usize) -> bool {
 }
 
 /// Compares one decision, and what is shown if it is yes. An error says how they differ.
-fn compare(room: &PureRoom, model: &Model, actor: &Actor, n: usize) -> Result<bool, String> {
+pub(crate) fn compare(room: &PureRoom, model: &Model, actor: &Actor, n: usize) -> Result<bool, String> {
     let core = is_shown(room, actor, n);
     let naive = model.sees(actor, n, room.now) || model.sees_message(actor, n, room.now);
     let entry = &room.entries[n];

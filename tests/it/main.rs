@@ -1,8 +1,10 @@
 //! Everything that needs more than one module: real sockets, real certificates, real stores.
 
+mod audit;
 mod bench;
 mod client;
 mod disclosure;
+mod doctor;
 mod edge;
 mod failure_modes;
 mod golden;
@@ -15,6 +17,7 @@ mod non_interference;
 mod pure;
 mod refused_stores;
 mod scenarios;
+mod simulation;
 mod tidy;
 mod transcript;
 mod trust;

@@ -106,6 +106,26 @@ fn every_promise_has_a_test_with_its_name() {
 }
 
 #[test]
+fn every_claim_of_the_threat_model_has_the_test_that_it_names() {
+    let everything: String = ["src", "tests"].iter().flat_map(|below| sources(below)).map(|(_, text)| text).collect();
+    let text = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
+    let claims = text.lines().filter(|line| line.starts_with("| Prevented") || line.starts_with("| Detected"));
+    let mut tests = 0;
+    for claim in claims {
+        let shown_by = claim.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default();
+        for name in shown_by.split('`').skip(1).step_by(2) {
+            let found = match name.strip_suffix("::") {
+                Some(module) => everything.contains(&format!("mod {module}")),
+                None => everything.contains(&format!("fn {name}")),
+            };
+            assert!(found, "{name} of SECURITY.md is no test");
+            tests += 1;
+        }
+    }
+    assert!(tests > 30, "the claims were read: {tests}");
+}
+
+#[test]
 fn no_file_is_longer_than_one_can_read() {
     for (file, text) in sources("src") {
         let lines = text.lines().count();

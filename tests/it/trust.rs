@@ -403,3 +403,18 @@ fn a_list_of_an_authority_that_is_not_ours_is_refused() {
     let error = files.load().expect_err("refused");
     assert!(error.contains("which is no authority in tls.client_roots or tls.issuers"), "{error}");
 }
+
+/// After a power cut the clock may be wrong for a while: a server starts all the same, and a running one does not take up such files.
+#[test]
+fn a_server_starts_with_a_certificate_that_is_not_valid_by_its_clock_and_takes_up_none() {
+    let files = Files::new();
+    let trust_domain = files.ours.authority.trust_domain().clone();
+    let week_us = 7 * 24 * 3600 * 1_000_000;
+    for now in [forge::now().0 - week_us, forge::now().0 + week_us].map(samverkan::room::ids::Timestamp) {
+        let refused = files.files.load(&trust_domain, now).expect_err("refused").to_string();
+        assert!(refused.contains("certificate.pem: is not valid now"), "{refused}");
+        assert!(files.files.load_at_start(&trust_domain, now).is_ok());
+    }
+    fs::remove_file(files.at(CERTIFICATE_FILE)).expect("removed");
+    assert!(files.files.load_at_start(&trust_domain, forge::now()).is_err(), "all else is checked at the start, too");
+}

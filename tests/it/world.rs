@@ -14,6 +14,7 @@ use prost::Message;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use samverkan::api as pb;
+use samverkan::client::Context;
 use samverkan::engine::{Ids, Rates};
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
@@ -181,6 +182,23 @@ impl World {
     pub(crate) fn callers(&self, who: &str) -> usize {
         let callers = self.server.as_ref().expect("it runs").connections().callers();
         callers.iter().filter(|caller| caller.actor.to_string() == format!("org/{who}")).count()
+    }
+
+    /// A context of this organisation at the server, with files of its own in `folder`; its certificate was issued at `issued_at`, for two
+    /// days.
+    pub(crate) fn context(&self, organisation: &str, folder: &Path, issued_at: Timestamp) -> Context {
+        let actor: Actor = format!("org/{organisation}/user/duty").parse().expect("an actor");
+        let issued = self.authority.issue_actor(&actor, 2, issued_at).expect("a certificate");
+        issued.write(folder, Existing::Refuse).expect("it is written");
+        Context {
+            address: self.server.as_ref().expect("it runs").address().to_string(),
+            server_name: None,
+            ca: folder.join("ca.pem"),
+            certificate: folder.join(CERTIFICATE_FILE),
+            key: folder.join(KEY_FILE),
+            organisation: organisation.to_owned(),
+            actor: "user/duty".to_owned(),
+        }
     }
 
     /// The certificate of somebody who has connected, as DER.

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Ceiling;
+use super::{Ceiling, Spent};
 use crate::bench::failure::BenchError;
 use crate::bench::measure::Latencies;
 use crate::bench::pump::Texts;
@@ -24,7 +24,7 @@ pub(crate) fn sled_alone(folder: &Path, batch: usize, size: usize, time: Duratio
     let mut next = values.iter().cycle();
     let mut steps = Latencies::new();
     let mut values_written = 0_u64;
-    let begun = Instant::now();
+    let (begun, spent) = (Instant::now(), Spent::begin());
     while begun.elapsed() < time {
         let batch: Vec<&[u8]> = next.by_ref().take(batch.max(1)).map(String::as_bytes).collect();
         let step = Instant::now();
@@ -32,7 +32,7 @@ pub(crate) fn sled_alone(folder: &Path, batch: usize, size: usize, time: Duratio
         steps.record(step.elapsed());
         values_written += batch.len() as u64;
     }
-    let seconds = begun.elapsed().as_secs_f64();
+    let (seconds, cpu_us) = (begun.elapsed().as_secs_f64(), spent.each(values_written));
     drop(alone);
     std::fs::remove_dir_all(&path).map_err(BenchError::file(&path))?;
     Ok(Ceiling {
@@ -40,6 +40,7 @@ pub(crate) fn sled_alone(folder: &Path, batch: usize, size: usize, time: Duratio
         rate: values_written as f64 / seconds,
         unit: "messages/s".into(),
         step: Some(steps.quantiles()),
+        cpu_us,
         how: format!("one value of {size} bytes a message, flush and fdatasync after each batch, one thread"),
     })
 }

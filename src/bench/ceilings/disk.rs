@@ -35,6 +35,7 @@ pub(crate) fn append_and_sync(folder: &Path, block_bytes: usize, time: Duration)
         rate: steps.count() as f64 / seconds,
         unit: "syncs/s".into(),
         step: Some(steps.quantiles()),
+        cpu_us: None,
         how: "one file, one thread".into(),
     })
 }

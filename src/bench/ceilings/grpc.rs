@@ -20,7 +20,7 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::Ceiling;
+use super::{Ceiling, Spent};
 use crate::api::{
     self as pb, message_service_server::MessageService, message_service_server::MessageServiceServer, outcome,
     subscribe_response::Content,
@@ -223,9 +223,10 @@ impl Bare {
                 client.post_many_within(window, &Uuid::nil().to_string(), drafts, on_answer).await
             }));
         }
-        let (begun, before) = (Instant::now(), answered.load(Ordering::Relaxed));
+        let (begun, spent, before) = (Instant::now(), Spent::begin(), answered.load(Ordering::Relaxed));
         watch(end, &answered, progress, "ceiling: gRPC without storage, posts").await;
-        let rate = (answered.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+        let count = answered.load(Ordering::Relaxed) - before;
+        let (rate, cpu_us) = (count as f64 / begun.elapsed().as_secs_f64(), spent.each(count));
         for task in tasks {
             task.await?.map_err(BenchError::client("posting"))?;
         }
@@ -234,6 +235,7 @@ impl Bare {
             rate,
             unit: "messages/s".into(),
             step: None,
+            cpu_us,
             how: format!("{connections} connections, window {window}, {size} bytes; nothing behind the server"),
         })
     }
@@ -242,7 +244,7 @@ impl Bare {
     pub(crate) async fn serial(&self, ground: &Ground, size: usize, time: Duration) -> Result<Ceiling, BenchError> {
         let client = Client::connect(&self.context(ground, 1)?).await.map_err(BenchError::client("connecting"))?;
         let (texts, mut steps) = (Texts::new(size), Latencies::new());
-        let begun = Instant::now();
+        let (begun, spent) = (Instant::now(), Spent::begin());
         while begun.elapsed() < time {
             let step = Instant::now();
             let draft = Some(texts.draft(steps.count()));
@@ -255,6 +257,7 @@ impl Bare {
             rate: steps.count() as f64 / begun.elapsed().as_secs_f64(),
             unit: "messages/s".into(),
             step: Some(steps.quantiles()),
+            cpu_us: spent.each(steps.count()),
             how: format!("{size} bytes; nothing behind the server"),
         })
     }
@@ -285,9 +288,10 @@ impl Bare {
                 }
             }));
         }
-        let (begun, before) = (Instant::now(), received.load(Ordering::Relaxed));
+        let (begun, spent, before) = (Instant::now(), Spent::begin(), received.load(Ordering::Relaxed));
         watch(begun + time, &received, progress, "ceiling: gRPC without storage, deliveries").await;
-        let rate = (received.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+        let count = received.load(Ordering::Relaxed) - before;
+        let (rate, cpu_us) = (count as f64 / begun.elapsed().as_secs_f64(), spent.each(count));
         for task in tasks {
             task.abort();
         }
@@ -296,6 +300,7 @@ impl Bare {
             rate,
             unit: "deliveries/s".into(),
             step: None,
+            cpu_us,
             how: format!("{size} bytes, one connection each; nothing behind the server"),
         })
     }

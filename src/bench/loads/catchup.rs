@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::bench::Bench;
 use crate::bench::failure::BenchError;
 use crate::bench::ground::Caps;
-use crate::bench::loads::costs;
+use crate::bench::loads::{costs, shares, used_us};
 use crate::bench::measure::{Better, Measured, median, number};
 use crate::bench::pump::{Pump, Texts};
 use crate::bench::readers::text;
@@ -61,6 +61,8 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
     let (rate, first_us) = (median(&rates), median(&firsts));
     let bare = bench.grpc_deliveries(1).await?;
     measured.figure("of_grpc_without_storage", rate / bare.rate, "", Better::Higher);
+    let used = used_us(&measured);
+    shares(&mut measured, "message", used, &[&bare]);
     measured.figure("rate", rate, "messages/s", Better::Higher);
     measured.figure("rate_once_more", messages as f64 / again.as_secs_f64(), "messages/s", Better::Higher);
     measured.figure("first_after", first_us, "µs", Better::Lower);

@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use crate::bench::Bench;
 use crate::bench::failure::BenchError;
 use crate::bench::ground::{Caps, Member};
-use crate::bench::loads::costs;
+use crate::bench::loads::{costs, shares};
 use crate::bench::measure::{Better, Latencies, Measured, micros, number};
 use crate::bench::pump::{Pump, Span, Texts};
 use crate::bench::readers::Readers;
@@ -77,6 +77,9 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
     measured.figure("slowest_reader_behind", behind as f64, "messages", Better::Lower);
     let cores = measured.value("server_cores").map(|cores| cores * pumped.seconds() * 1e6 / delivered.max(1) as f64);
     measured.figure_if("server_cpu_per_delivery", cores, "µs", Better::Lower);
+    let load = measured.value("load_cpu_per_message").map(|us| us * pumped.posted as f64 / delivered.max(1) as f64);
+    let used = cores.zip(load).map(|(server, load)| server + load);
+    shares(&mut measured, "delivery", used, &[&bare]);
     measured.target("≥ 200,000 deliveries/s", format!("{}/s", number(rate)), rate >= RATE_MIN);
     measured.target(
         "idle, acknowledgement to delivery p50 ≤ 1.5 ms",

@@ -11,8 +11,9 @@ pub(crate) mod serial;
 pub(crate) mod stalled;
 pub(crate) mod subscribers;
 
+use super::ceilings::Ceiling;
 use super::ground::{Look, Site};
-use super::measure::{Better, Measured};
+use super::measure::{Better, Measured, micros, number};
 use super::process;
 
 /// What the server and the load itself used between two looks, for each of `messages`.
@@ -48,4 +49,29 @@ pub(crate) fn costs(
         let payload = (messages as f64 * size as f64).max(1.0);
         measured.figure("disk_per_payload_byte", grown / payload, "bytes/byte", Better::Lower);
     }
+}
+
+/// Where the processor time of each message (of this `unit`) goes: what the ceilings need for one, and what the product and its load add.
+/// Ceilings that are measured apart would share the same cores, so together they say what could be reached at all.
+pub(crate) fn shares(measured: &mut Measured, unit: &str, used_us: Option<f64>, ceilings: &[&Ceiling]) {
+    let needed: Option<f64> = ceilings.iter().map(|ceiling| ceiling.cpu_us).sum();
+    let (Some(used_us), Some(needed_us)) = (used_us, needed.filter(|us| *us > 0.0)) else { return };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let each: Vec<_> = ceilings
+        .iter()
+        .map(|ceiling| format!("{} for {}", micros(ceiling.cpu_us.unwrap_or(0.0)), ceiling.name))
+        .collect();
+    measured.figure("cpu_of_ceilings", needed_us / used_us, "", Better::Higher);
+    measured.notes.push(format!(
+        "processor time for each {unit}, server and load together: {}, of which the ceilings need {}; \
+         with nothing else to do, {cores} cores would do {}/s",
+        micros(used_us),
+        each.join(" and "),
+        number(cores as f64 * 1e6 / needed_us)
+    ));
+}
+
+/// Processor time of server and load for each message, in microseconds.
+pub(crate) fn used_us(measured: &Measured) -> Option<f64> {
+    Some(measured.value("server_cpu_per_message")? + measured.value("load_cpu_per_message")?)
 }

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::bench::failure::BenchError;
 use crate::bench::ground::Caps;
-use crate::bench::loads::costs;
+use crate::bench::loads::{costs, shares, used_us};
 use crate::bench::measure::{Better, Measured, number};
 use crate::bench::pump::{Pump, Span, Texts};
 
@@ -52,6 +52,8 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
         headline.push_str(&format!(" = {} of {} ({}/s)", number(ratio), sled.name, number(sled.rate)));
         measured.figure("of_sled_alone", ratio, "", Better::Higher);
         measured.target("≥ 0.80 of sled alone at the same batch", number(ratio), ratio >= RATIO_MIN);
+        let used = used_us(&measured);
+        shares(&mut measured, "message", used, &[&bare, &sled]);
     }
     headline.push_str(&format!(" = {} of gRPC without storage ({}/s)", number(rate / bare.rate), number(bare.rate)));
     measured.figure("rate", rate, "messages/s", Better::Higher);

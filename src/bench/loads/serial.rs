@@ -71,6 +71,11 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
         format!("{} × {}", number(ratio), micros(commit_us)),
         ratio <= RATIO_MAX,
     );
+    measured.notes.push(format!(
+        "the two ceilings one after the other take {}: {} × sled alone, and the least that a call can take here",
+        micros(commit_us + bare_us),
+        number((commit_us + bare_us) / commit_us)
+    ));
     measured.headline = format!(
         "p50 {} = {} × sled alone, one by one ({}); gRPC without storage takes {}",
         micros(call.p50_us),

@@ -168,7 +168,7 @@ impl Room {
             Fetch::Subscriber { .. } => limits::OUTBOX_BYTES_MAX,
             Fetch::Page { page, .. } => page.bytes_max,
         };
-        tokio::task::spawn_blocking(move || {
+        self.shared.blocking(move || {
             let entries = read_again(&*store, id, &places, bytes_max);
             let _ = tell.send(Internal::Fetched { why, entries });
         });

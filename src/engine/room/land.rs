@@ -26,7 +26,7 @@ impl Room {
         let bytes = snapshot::of(self.id, &self.state, &self.mailboxes, &self.tip, &self.marks)?;
         self.kept = self.state.next();
         let (store, id) = (self.shared.store.clone(), self.id);
-        Some(tokio::task::spawn_blocking(move || store.keep_snapshot(id, &bytes)))
+        Some(self.shared.blocking(move || store.keep_snapshot(id, &bytes)))
     }
 
     pub(super) fn is_snapshot_due(&self) -> bool {
@@ -38,7 +38,10 @@ impl Room {
     pub(super) async fn landed(&mut self, done: Result<Result<(), CommitError>, oneshot::error::RecvError>) {
         let Some(flight) = self.flight.take() else { return };
         match done {
-            Ok(Ok(())) => self.publish(flight),
+            Ok(Ok(())) => {
+                self.is_refused = false;
+                self.publish(flight);
+            }
             Ok(Err(error)) => self.failed(flight, &error).await,
             Err(_) => {
                 let source = StoreError::Failed("the committer is gone".to_owned());
@@ -72,10 +75,11 @@ impl Room {
         self.pending_lists = false;
         self.wants_advance = false;
         if failure == Failure::StoreFull {
+            self.is_refused = true;
             self.reload().await;
         } else {
-            self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(later.clone()));
-            self.subscribers.clear();
+            // The state holds what may never have been written: nothing is answered from it any more.
+            self.stop_for(failure);
         }
     }
 

@@ -394,7 +394,12 @@ impl History {
     }
 }
 
-fn compare_mailbox(room: &PureRoom, model: &Model, actor: &Actor, expected: &NaiveMailbox) -> Result<(), String> {
+pub(crate) fn compare_mailbox(
+    room: &PureRoom,
+    model: &Model,
+    actor: &Actor,
+    expected: &NaiveMailbox,
+) -> Result<(), String> {
     let last = room.last_index(actor);
     if last != expected.items.len() as u64 {
         let core: Vec<_> = (1..=last).map(|i| room.mailboxes.get(actor).and_then(|m| m.item(Index(i)))).collect();

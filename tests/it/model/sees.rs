@@ -46,6 +46,12 @@ impl Model {
         !self.moments.is_empty() && self.sees_at(actor, n, self.last(), now)
     }
 
+    /// Whether the actor could be shown what stands at `n` at one of the moments from `since` on, or may be now.
+    pub(crate) fn sees_since(&self, actor: &Actor, n: usize, since: usize, now: Timestamp) -> bool {
+        let at = |t: usize, clock| self.sees_at(actor, n, t, clock) || self.sees_message_at(actor, n, t, clock);
+        (since.max(n)..=self.last()).any(|t| at(t, self.moments[t].at)) || at(self.last(), now)
+    }
+
     pub(super) fn sees_at(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
         if self.posts.contains_key(&n) {
             return self.rule(actor, n, t, now) || self.is_told(actor, n, t);

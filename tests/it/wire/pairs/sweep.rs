@@ -210,6 +210,8 @@ impl Asking<'_> {
         self.ask("RoomService/ListRooms", &pb::ListRoomsRequest::default());
         let request = pb::ListInvitationsRequest { page_size: 1, page_token: String::new() };
         paged!(self, "RoomService/ListInvitations", ListInvitationsResponse, request);
+        self.ask("AuditService/ListAuditRecords", &pb::ListAuditRecordsRequest::default());
+        self.ask("AuditService/TailAuditRecords", &pb::TailAuditRecordsRequest::default());
         self.ask("OrganisationService/ListOrganisations", &pb::ListOrganisationsRequest::default());
         self.ask("AccessService/ListRevocations", &pb::ListRevocationsRequest::default());
         self.ask("AccessService/ListLiveConnections", &pb::ListLiveConnectionsRequest::default());
