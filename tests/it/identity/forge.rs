@@ -94,9 +94,11 @@ impl Forge {
         self.load(&certificate.pem(), &key.serialize_pem())
     }
 
-    /// Good, but for who signed it.
-    pub(crate) fn self_signed(&self) -> KeyedCertificate {
-        let (params, key) = (Self::params(Wish::default()), KeyPair::generate().expect("a key"));
+    /// Good, but signed with its own key, under this name.
+    pub(crate) fn self_signed(&self, name: &str) -> KeyedCertificate {
+        let (mut params, key) = (Self::params(Wish::default()), KeyPair::generate().expect("a key"));
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.self_signed(&key).expect("signed");
         self.load(&certificate.pem(), &key.serialize_pem())
     }
@@ -129,6 +131,22 @@ impl Forge {
         let last = chain.last().expect("there is one").clone();
         chain.extend(std::iter::repeat_n(last, more));
         self.load(&chain.concat(), &key.serialize_pem())
+    }
+
+    /// Of an authority that nobody knows, with so many certificates that could all be that authority's, each issued by any other of
+    /// them: as many ways to look for a trusted one as there are orders of them.
+    pub(crate) fn maze(&self, authorities: usize) -> KeyedCertificate {
+        let mut params = Self::params(ca_leaf());
+        params.subject_alt_names.clear();
+        params.extended_key_usages.clear();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "m");
+        let key = || KeyPair::generate().expect("a key");
+        let minotaur = Issuer::new(params.clone(), key());
+        let leaf_key = key();
+        let mut chain = vec![Self::params(Wish::default()).signed_by(&leaf_key, &minotaur).expect("signed").pem()];
+        chain.extend((0..authorities).map(|_| params.signed_by(&key(), &minotaur).expect("signed").pem()));
+        self.load(&chain.concat(), &leaf_key.serialize_pem())
     }
 
     fn params(wish: Wish) -> CertificateParams {
