@@ -215,6 +215,26 @@ impl Disk {
         }
         Err(format!("mounting a disk, which needs root: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
+
+    /// Makes a file that takes all space but `leave` bytes, also while a server takes some of it at the same time.
+    fn fill(&self, file: &Path, leave: u64) -> Result<(), Wrong> {
+        for _ in 0..1000 {
+            let free = said(Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&self.0).output())?;
+            let free = String::from_utf8_lossy(&free.stdout)
+                .split_whitespace()
+                .filter_map(|n| n.parse::<u64>().ok())
+                .product::<u64>();
+            let length = free.saturating_sub(leave);
+            if length == 0 {
+                return Ok(());
+            }
+            let output = said(Command::new("fallocate").arg("-l").arg(length.to_string()).arg(file).output())?;
+            if output.status.success() {
+                return Ok(());
+            }
+        }
+        Err("the disk could not be filled: the server was always faster".into())
+    }
 }
 
 impl Drop for Disk {
@@ -228,7 +248,7 @@ pub(crate) async fn full_disk(plan: Plan, times: u64) -> Result<Row, Wrong> {
     let mut row = Row::new("disk full");
     let (mut refused, mut ended) = (0, 0);
     while row.times < times {
-        let disk = Disk::mount(&plan.folder("disk", row.times), 192)?;
+        let disk = Disk::mount(&plan.folder("disk", row.times), 512)?;
         let ground = plan.ground("full", row.times, Some(&disk.0.join("store"))).await?;
         for _ in 0..ROUNDS_PER_GROUND.min(times - row.times) {
             let number = row.times;
@@ -236,15 +256,8 @@ pub(crate) async fn full_disk(plan: Plan, times: u64) -> Result<Row, Wrong> {
             let launch = Launch { reserve_mib: Some(if sudden { 1 } else { 16 }), ..Launch::default() };
             let (mut server, life) = plan.lively(&ground, &launch, Manner::Again).await?;
             let ballast = disk.0.join("ballast");
-            let free = said(Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&disk.0).output())?;
-            let free = String::from_utf8_lossy(&free.stdout)
-                .split_whitespace()
-                .filter_map(|n| n.parse::<u64>().ok())
-                .product::<u64>();
             let leave = if sudden { 1024 * 1024 + plan.random(number) % 200_000 } else { 10 * 1024 * 1024 };
-            let fill =
-                Command::new("fallocate").arg("-l").arg(free.saturating_sub(leave).to_string()).arg(&ballast).status();
-            said(fill)?;
+            disk.fill(&ballast, leave)?;
             let mut outcome = Ok(());
             loop {
                 if let Some(status) = server.has_ended()? {
