@@ -126,6 +126,10 @@ pub const AUTHORITY_DAYS_MAX: u32 = 3653;
 /// issuer costs a comparison.
 pub const AUTHORITIES_MAX: usize = 256;
 
+/// Certificates that a client may show, its own first: two authorities between it and ours, and ours itself, which many send along. With
+/// more, whoever has no certificate of ours at all could make us look for a way from one to the next for 80 ms a handshake.
+pub const CHAIN_CERTIFICATES_MAX: usize = 4;
+
 /// Bytes of a revocation list: some 100,000 certificates. It is held in memory and searched in each handshake.
 pub const REVOCATION_LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -11,6 +11,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::enrolment::pin::AnotherAuthority;
 use super::name::IdentityError;
+use crate::limits;
 use crate::room::ids::OrganisationId;
 
 /// Why a connection was refused.
@@ -57,6 +58,12 @@ pub enum Refused {
     IssuerMayNotSpeakFor {
         /// Which. Not in the text, which goes to the log.
         organisation: OrganisationId,
+    },
+    /// More certificates than are looked at.
+    #[error("the client showed {found} certificates, its own and those of authorities; at most {max} are looked at", max = limits::CHAIN_CERTIFICATES_MAX)]
+    ChainTooLong {
+        /// How many.
+        found: usize,
     },
     /// Anything else that is wrong with the certificate.
     #[error("the client's certificate is not acceptable: {0}")]
@@ -132,6 +139,7 @@ impl Refused {
             Self::NoList => "no-revocation-list",
             Self::Revoked => "revoked",
             Self::IssuerMayNotSpeakFor { .. } => "issuer-may-not-speak-for",
+            Self::ChainTooLong { .. } => "chain-too-long",
             Self::BadCertificate(_) => "bad-certificate",
             Self::Identity(_) => "identity",
             Self::TlsVersion => "tls-version",
@@ -167,6 +175,11 @@ impl Refused {
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
             rustls::Error::InvalidCertificate(certificate) => Self::of_certificate(certificate),
             rustls::Error::NoApplicationProtocol => Self::NoAlpn,
+            rustls::Error::InvalidMessage(
+                rustls::InvalidMessage::HandshakePayloadTooLarge | rustls::InvalidMessage::CertificatePayloadTooLarge,
+            ) => {
+                Self::Handshake("a message of the handshake is too large; how long is the certificate's chain?".into())
+            }
             rustls::Error::InvalidMessage(_) | rustls::Error::PeerSentOversizedRecord => Self::NotTls,
             rustls::Error::AlertReceived(alert) => Self::ByClient(format!("{alert:?}")),
             rustls::Error::PeerIncompatible(why) => match why {
@@ -272,7 +285,7 @@ fn alert(text: &str) -> Option<&'static str> {
         ),
         (
             AlertDescription::CertificateUnknown,
-            "the client certificate names nobody the server can admit: it needs exactly one URI name of the server's trust domain, and an authority that may speak for its organisation; see `samverkan certs show`, and the server's log for the reason",
+            "the client certificate names nobody the server can admit: it needs exactly one URI name of the server's trust domain, an authority that may speak for its organisation, and at most three certificates of authorities with it; see `samverkan certs show`, and the server's log for the reason",
         ),
         (AlertDescription::BadCertificate, "the server cannot read the client certificate; see `samverkan certs show`"),
         (

@@ -2,6 +2,7 @@
 
 mod caps;
 pub(crate) mod forge;
+mod table;
 
 use std::io;
 use std::net::SocketAddr;
@@ -53,10 +54,14 @@ impl Server {
         let forge = Forge::new();
         let trust_domain = TRUST_DOMAIN.parse().expect("a trust domain");
         let tls = ServerTls::new(&forge.server(), forge.roots(), trust_domain).expect("settings");
+        Self::start_with(forge, Arc::new(tls), limits).await
+    }
+
+    async fn start_with(forge: Forge, tls: Arc<ServerTls>, limits: ConnectionLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (sender, refused) = mpsc::unbounded_channel();
-        let acceptor = Acceptor::new(listener, watch::channel(Arc::new(tls)).1, limits)
+        let acceptor = Acceptor::new(listener, watch::channel(tls).1, limits)
             .on_refused(move |_, refused| drop(sender.send(refused.clone())));
         let connections = acceptor.connections();
         let stop = CancellationToken::new();
@@ -327,25 +332,8 @@ async fn raw(server: &Server, bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn tls_1_2_is_refused_with_an_alert_that_says_so() {
-    let extensions: &[&[u8]] = &[
-        &[0x00, 0x0a, 0, 6, 0, 4, 0x00, 0x1d, 0x00, 0x17], // supported_groups: x25519, secp256r1
-        &[0x00, 0x0b, 0, 2, 1, 0],                         // ec_point_formats: uncompressed
-        &[0x00, 0x0d, 0, 6, 0, 4, 0x04, 0x03, 0x08, 0x04], // signature_algorithms: ECDSA P-256, RSA-PSS
-        &[0x00, 0x10, 0, 5, 0, 3, 2, b'h', b'2'],          // ALPN: h2
-    ];
-    let extensions = extensions.concat();
-    let mut hello = vec![3, 3];
-    hello.extend([7; 32]); // random
-    hello.push(0); // no session id
-    hello.extend([0, 4, 0xc0, 0x2b, 0xc0, 0x2f]); // ECDHE with AES-128-GCM
-    hello.extend([1, 0]); // no compression
-    hello.extend([0, u8::try_from(extensions.len()).expect("short")]);
-    hello.extend(extensions);
-    let length = u8::try_from(hello.len()).expect("short");
-    let record = [vec![22, 3, 1, 0, length + 4, 1, 0, 0, length], hello].concat();
-
     let mut server = Server::start(ConnectionLimits::default()).await;
-    let answer = raw(&server, &record).await;
+    let answer = raw(&server, &table::tls_1_2()).await;
     assert_eq!(server.refused().await, Refused::TlsVersion);
     assert_eq!(answer, [21, 3, 3, 0, 2, 2, 70], "a fatal alert: protocol_version");
 }

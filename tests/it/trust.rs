@@ -91,7 +91,13 @@ impl Files {
 
 /// Whoever is named here is revoked.
 #[derive(Debug, Default)]
-struct Revoked(std::sync::Mutex<Vec<(Actor, Ended)>>);
+pub(crate) struct Revoked(std::sync::Mutex<Vec<(Actor, Ended)>>);
+
+impl Revoked {
+    pub(crate) fn revoke(&self, actor: &str, ended: Ended) {
+        self.0.lock().expect("not poisoned").push((actor.parse().expect("an actor"), ended));
+    }
+}
 
 impl Access for Revoked {
     fn ended(&self, actor: &Actor, _: &[u8; 32]) -> Option<Ended> {
@@ -160,7 +166,7 @@ impl Server {
     }
 }
 
-fn serial(certificate: &KeyedCertificate) -> Vec<u8> {
+pub(crate) fn serial(certificate: &KeyedCertificate) -> Vec<u8> {
     let parsed = x509_parser::certificate::X509Certificate::from_der(certificate.certificate());
     parsed.expect("a certificate").1.raw_serial().to_vec()
 }
@@ -238,7 +244,7 @@ async fn the_list_of_one_authority_says_nothing_about_another() {
 async fn who_is_revoked_in_the_directory_is_refused_in_the_handshake() {
     let mut server = Server::start(Files::new()).await;
     let (anna, bo) = (server.files.ours.actor(ANNA), server.files.ours.actor(BO));
-    server.access.0.lock().expect("not poisoned").push((ANNA.parse().expect("an actor"), Ended::ActorRevoked));
+    server.access.revoke(ANNA, Ended::ActorRevoked);
     server.refuses(&anna, &Refused::Revoked, "the coordinator has revoked").await;
     server.admits(&bo).await;
 }
@@ -277,7 +283,7 @@ async fn a_handshake_that_began_before_a_change_is_judged_by_what_holds_at_its_e
     let anna = server.files.ours.actor(ANNA);
     let (mut client, accepted) = server.admits(&anna).await;
     // As if the change had come between the handshake and its end: whoever is connected is asked again.
-    server.access.0.lock().expect("not poisoned").push((ANNA.parse().expect("an actor"), Ended::CertificateRevoked));
+    server.access.revoke(ANNA, Ended::CertificateRevoked);
     let newest = server.tls.borrow().clone();
     let cut = server.connections.cut(|caller| newest.still_admits(caller, forge::now()).err().map(|(ended, _)| ended));
     assert_eq!(cut, 1);

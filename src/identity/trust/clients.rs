@@ -19,6 +19,7 @@ use crate::identity::connections::{Caller, Ended};
 use crate::identity::name::{Identity, TrustDomain};
 use crate::identity::refused::Refused;
 use crate::identity::tls::provider;
+use crate::limits;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
 
 /// Whose access was taken away, whatever its certificate says.
@@ -122,6 +123,11 @@ impl Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Identity, rustls::Error> {
+        // Before any of them is looked at.
+        let found = 1 + intermediates.len();
+        if found > limits::CHAIN_CERTIFICATES_MAX {
+            return Err(other(Refused::ChainTooLong { found }));
+        }
         let mut vouching = Vec::new();
         let mut refused: Option<rustls::Error> = None;
         for verifier in &self.authorities.verifiers {

@@ -89,6 +89,67 @@ impl Forge {
 
     /// As wished for.
     pub(crate) fn forged(&self, wish: Wish) -> KeyedCertificate {
+        let (params, key) = (Self::params(wish), KeyPair::generate().expect("a key"));
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
+        self.load(&certificate.pem(), &key.serialize_pem())
+    }
+
+    /// Good, but signed with its own key, under this name.
+    pub(crate) fn self_signed(&self, name: &str) -> KeyedCertificate {
+        let (mut params, key) = (Self::params(Wish::default()), KeyPair::generate().expect("a key"));
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).expect("signed");
+        self.load(&certificate.pem(), &key.serialize_pem())
+    }
+
+    /// Good, but of an authority of another name.
+    pub(crate) fn of_another_authority(&self) -> KeyedCertificate {
+        let domain = TRUST_DOMAIN.parse().expect("a trust domain");
+        let other = Authority::create(&domain, "other CA", 30, now()).expect("an authority");
+        let issued = other.issue_actor(&"org/region-a/user/anna".parse().expect("an actor"), 1, now()).expect("issued");
+        self.load(&issued.certificate_pem, &issued.key_pem)
+    }
+
+    /// Good, so many authorities below ours, and with so many certificates more that nobody needs.
+    pub(crate) fn deep(&self, depth: usize, more: usize) -> KeyedCertificate {
+        let mut issuers: Vec<Issuer<'static, KeyPair>> = Vec::new();
+        let mut chain = Vec::new();
+        for n in 0..depth {
+            let mut params = Self::params(ca_leaf());
+            params.subject_alt_names.clear();
+            params.distinguished_name.push(DnType::CommonName, format!("authority {n}"));
+            params.extended_key_usages.clear();
+            let key = KeyPair::generate().expect("a key");
+            let certificate = params.signed_by(&key, issuers.last().unwrap_or(&self.issuer)).expect("signed");
+            chain.insert(0, certificate.pem());
+            issuers.push(Issuer::new(params, key));
+        }
+        let key = KeyPair::generate().expect("a key");
+        let leaf = Self::params(Wish::default()).signed_by(&key, issuers.last().unwrap_or(&self.issuer));
+        chain.insert(0, leaf.expect("signed").pem());
+        let last = chain.last().expect("there is one").clone();
+        chain.extend(std::iter::repeat_n(last, more));
+        self.load(&chain.concat(), &key.serialize_pem())
+    }
+
+    /// Of an authority that nobody knows, with so many certificates that could all be that authority's, each issued by any other of
+    /// them: as many ways to look for a trusted one as there are orders of them.
+    pub(crate) fn maze(&self, authorities: usize) -> KeyedCertificate {
+        let mut params = Self::params(ca_leaf());
+        params.subject_alt_names.clear();
+        params.extended_key_usages.clear();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "m");
+        let key = || KeyPair::generate().expect("a key");
+        let minotaur = Issuer::new(params.clone(), key());
+        let leaf_key = key();
+        let mut chain = vec![Self::params(Wish::default()).signed_by(&leaf_key, &minotaur).expect("signed").pem()];
+        chain.extend((0..authorities).map(|_| params.signed_by(&key(), &minotaur).expect("signed").pem()));
+        self.load(&chain.concat(), &leaf_key.serialize_pem())
+    }
+
+    fn params(wish: Wish) -> CertificateParams {
         let at = |seconds: i64| {
             let epoch = rcgen::date_time_ymd(1970, 1, 1);
             epoch + Duration::from_secs(u64::try_from(now().0 / 1_000_000 + seconds).expect("after 1970"))
@@ -103,9 +164,7 @@ impl Forge {
         params.subject_alt_names = vec![SanType::DnsName("anna.example".try_into().expect("a name"))];
         let uri = |uri: String| SanType::URI(uri.try_into().expect("ASCII"));
         params.subject_alt_names.extend(wish.uris.into_iter().map(uri));
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
-        self.load(&certificate.pem(), &key.serialize_pem())
+        params
     }
 
     /// A revocation list of this authority: these serial numbers, valid from and to so many seconds from now. As DER.
