@@ -13,6 +13,10 @@ pub use generated::*;
 /// The domain of every [`tonic_types::ErrorInfo`] that this API sends.
 pub const ERROR_DOMAIN: &str = "samverkan";
 
+/// The header of answers to unary calls from when on the caller's certificate should be renewed, two thirds of its life: when it
+/// expires, in seconds since 1970 UTC.
+pub const RENEWAL_HEADER: &str = "samverkan-certificate-expires";
+
 /// The encoded `FileDescriptorSet` of `samverkan.v1` and what it imports, for reflection. What is stored is not in it.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/samverkan.v1.descriptors"));
 

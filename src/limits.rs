@@ -332,3 +332,9 @@ pub const AUDIT_DETAIL_BYTES_MAX: usize = 256;
 
 /// Records that one call looks at, found or not: some 20 ms of work. A page may be short, or empty, and have a next one.
 pub const AUDIT_SCAN_MAX: usize = 20_000;
+
+/// Renewals of one actor's certificates in a day: with several machines and a daemon that is restarted, still far less.
+pub const RENEWALS_PER_DAY_MAX: usize = 32;
+
+/// Bytes of a code that is read out to the coordinator: eight characters, with what people put between them.
+pub const SPOKEN_CODE_BYTES_MAX: usize = 32;

@@ -9,7 +9,7 @@ mod enrolment;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,13 +17,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::enrolment::Desk;
+pub use self::enrolment::EnrolmentError;
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::{
-    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, IssueError, Refused, TlsFileError, TrustDomain,
-    TrustFiles,
+    Acceptor, Access, Caller, ConnectionLimits, Connections, Ended, Refused, TlsFileError, TrustDomain, TrustFiles,
 };
 use crate::limits;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
@@ -81,7 +81,7 @@ pub struct Config {
 }
 
 /// Where and by whom certificates are issued to those who were invited.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolmentSettings {
     /// Where to listen; port 0 is any free one.
     pub listen: SocketAddr,
@@ -107,15 +107,9 @@ pub enum StartError {
     /// The certificates do not make a TLS server.
     #[error("TLS settings: {0}")]
     Tls(#[from] rustls::Error),
-    /// The authority that is to issue can't be used.
-    #[error("enrolment.authority: {0}")]
-    Authority(#[from] IssueError),
-    /// Clients that know the authority could not check the server.
-    #[error("tls.certificate: was not issued by enrolment.authority, which those who enrol are told to expect")]
-    ServerNotOfAuthority,
-    /// What it issues would not be accepted.
-    #[error("tls.client_roots: lacks the authority of enrolment.authority, so that what it issues would be refused")]
-    AuthorityNotAClientRoot,
+    /// Nobody could enrol.
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -218,16 +212,17 @@ impl Server {
             .on_refused(move |peer, refused| refusals.note(connection_refused(peer, refused)))
             .on_admitted(move |caller| sign_ins.note(signed_in(caller)));
         let connections = acceptor.connections();
-        let facts = enrolment.as_ref().map(Desk::facts);
+        let enrolment_address = enrolment.as_ref().map(|desk| desk.address);
+        let desk_tls = enrolment.as_ref().map(|desk| (desk.tls.clone(), desk.newest.clone()));
+        let (issuing, desk) = enrolment.map(|desk| desk.ready(address)).unzip();
         let terms = config.terms.clone();
-        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, facts, stopping.clone());
+        let edge = Edge::new(engine.clone(), connections.clone(), terms, config.streams, issuing, stopping.clone());
         let health = Health::serving().await;
         let serving = health.reporter();
         let accepted = acceptor.run(stopping.clone());
         let served = tokio::spawn(transport::serve(edge.clone(), health, accepted, stopping.clone().cancelled_owned()));
-        let enrolment_address = enrolment.as_ref().map(|desk| desk.address);
-        if let Some(desk) = enrolment {
-            desk.open(engine.clone(), address, stopping.clone());
+        if let Some(desk) = desk {
+            desk.open(engine.clone(), stopping.clone());
         }
         engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
@@ -241,7 +236,17 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        let reloader = Reloader::new(config, trust_domain, access, tls, connections.clone(), edge, engine.clone());
+        let (connections_to_cut, engine_to_set) = (connections.clone(), engine.clone());
+        let reloader = Reloader::new(reload::Inner {
+            config: Mutex::new(config),
+            trust_domain,
+            access,
+            tls,
+            desk_tls,
+            connections: connections_to_cut,
+            edge,
+            engine: engine_to_set,
+        });
         Ok(Running { address, engine, connections, reloader, serving, stopping, served, enrolment: enrolment_address })
     }
 }

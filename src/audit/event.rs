@@ -205,10 +205,10 @@ pub enum AuditEvent {
 
     /// A certificate was issued.
     CertificateIssued {
-        /// Who allowed it; none: an invite did.
-        by: Option<Actor>,
         /// Whom it names.
         actor: Actor,
+        /// By which invite.
+        invite: Uuid,
         /// Which.
         certificate: Fingerprint,
     },
@@ -220,15 +220,15 @@ pub enum AuditEvent {
         certificate: Fingerprint,
         /// The one before it.
         previous: Fingerprint,
-        /// From where.
-        peer: Option<IpAddr>,
     },
-    /// A request for a certificate was refused.
+    /// A renewal was refused.
     CertificateRefused {
-        /// Who asked, if that is known.
-        actor: Option<Actor>,
+        /// Who asked.
+        actor: Actor,
+        /// With which certificate.
+        certificate: Fingerprint,
         /// From where.
-        peer: Option<IpAddr>,
+        peer: IpAddr,
         /// Why.
         reason: &'static str,
     },
@@ -267,16 +267,12 @@ pub enum AuditEvent {
         /// To which room, if to one.
         room: Option<RoomId>,
     },
-    /// An invite was used: its certificate was issued, or waits for approval.
-    InviteUsed {
+    /// A key came with an invite's secret and waits for approval.
+    EnrolmentRequested {
         /// Which.
         invite: Uuid,
-        /// By whom.
+        /// For whom.
         actor: Actor,
-        /// From where.
-        peer: IpAddr,
-        /// The certificate, if it was issued at once.
-        certificate: Option<Fingerprint>,
     },
     /// Somebody came with an invite that does not hold.
     InviteRefused {
@@ -300,19 +296,6 @@ pub enum AuditEvent {
         by: Actor,
         /// Of which invite.
         invite: Uuid,
-        /// For whom.
-        actor: Actor,
-        /// The certificate, if it was issued with that.
-        certificate: Option<Fingerprint>,
-    },
-    /// A waiting enrolment was rejected.
-    EnrolmentRejected {
-        /// Who did it.
-        by: Actor,
-        /// Of which invite.
-        invite: Uuid,
-        /// For whom.
-        actor: Actor,
     },
 
     /// Certificates, trust roots, revocation lists or configuration were read again and hold now.
@@ -389,16 +372,17 @@ impl AuditEvent {
             Self::TrailRead { by, certificate, peer } => {
                 (Kind::TrailRead, Facts { certificate: Some(certificate), peer: Some(peer), ..Facts::of(by) })
             }
-            Self::CertificateIssued { by, actor, certificate } => {
-                let facts = Facts { actor: by, subject: Some(actor), certificate: Some(certificate), ..none };
-                (Kind::CertificateIssued, facts)
+            Self::CertificateIssued { actor, invite, certificate } => {
+                let facts = Facts::of_invite(None, invite);
+                (Kind::CertificateIssued, Facts { subject: Some(actor), certificate: Some(certificate), ..facts })
             }
-            Self::CertificateRenewed { actor, certificate, previous, peer } => {
-                let facts = Facts { certificate: Some(certificate), peer, ..Facts::of(actor) };
+            Self::CertificateRenewed { actor, certificate, previous } => {
+                let facts = Facts { certificate: Some(certificate), ..Facts::of(actor) };
                 (Kind::CertificateRenewed, Facts { previous_certificate: Some(previous), ..facts })
             }
-            Self::CertificateRefused { actor, peer, reason } => {
-                (Kind::CertificateRefused, Facts { actor, peer, reason: Some(reason.into()), ..none })
+            Self::CertificateRefused { actor, certificate, peer, reason } => {
+                let facts = Facts { certificate: Some(certificate), peer: Some(peer), ..Facts::of(actor) };
+                (Kind::CertificateRefused, Facts { reason: Some(reason.into()), ..facts })
             }
             Self::CertificateRevoked { by, actor, certificate } => {
                 let facts = Facts { subject: actor, certificate: Some(certificate), ..Facts::of(by) };
@@ -411,21 +395,14 @@ impl AuditEvent {
             Self::InviteCreated { by, invite, actor, room } => {
                 (Kind::InviteCreated, Facts { subject: Some(actor), room, ..Facts::of_invite(Some(by), invite) })
             }
-            Self::InviteUsed { invite, actor, peer, certificate } => {
-                let facts = Facts::of_invite(None, invite);
-                (Kind::InviteUsed, Facts { subject: Some(actor), peer: Some(peer), certificate, ..facts })
+            Self::EnrolmentRequested { invite, actor } => {
+                (Kind::EnrolmentRequested, Facts { subject: Some(actor), ..Facts::of_invite(None, invite) })
             }
             Self::InviteRefused { invite, peer, reason } => {
                 (Kind::InviteRefused, Facts { invite, peer: Some(peer), reason: Some(reason.into()), ..none })
             }
             Self::InviteRevoked { by, invite } => (Kind::InviteRevoked, Facts::of_invite(Some(by), invite)),
-            Self::EnrolmentApproved { by, invite, actor, certificate } => {
-                let facts = Facts::of_invite(Some(by), invite);
-                (Kind::EnrolmentApproved, Facts { subject: Some(actor), certificate, ..facts })
-            }
-            Self::EnrolmentRejected { by, invite, actor } => {
-                (Kind::EnrolmentRejected, Facts { subject: Some(actor), ..Facts::of_invite(Some(by), invite) })
-            }
+            Self::EnrolmentApproved { by, invite } => (Kind::EnrolmentApproved, Facts::of_invite(Some(by), invite)),
             Self::ConfigurationReloaded { what } => {
                 (Kind::ConfigurationReloaded, Facts { detail: Some(what), ..none }.cut())
             }

@@ -43,7 +43,7 @@ pub(super) struct Notes {
 fn is_by_stranger(event: &AuditEvent) -> bool {
     match event {
         AuditEvent::HandshakeRefused { .. } | AuditEvent::InviteRefused { .. } => true,
-        AuditEvent::CallRefused { actor, .. } | AuditEvent::CertificateRefused { actor, .. } => actor.is_none(),
+        AuditEvent::CallRefused { actor, .. } => actor.is_none(),
         _ => false,
     }
 }

@@ -34,8 +34,15 @@ pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
             AuditEvent::InviteCreated { by, invite: new.invite.0, actor: new.actor.clone(), room: None }
         }
         DirectoryEvent::InviteRevoked { invite } => AuditEvent::InviteRevoked { by, invite: invite.0 },
-        DirectoryEvent::CertificateIssued { invite: _, issued } => {
-            AuditEvent::CertificateIssued { by: None, actor: issued.actor.clone(), certificate: issued.fingerprint }
+        DirectoryEvent::EnrolmentRequested { invite, public_key: _ } => {
+            AuditEvent::EnrolmentRequested { invite: invite.0, actor: by }
+        }
+        DirectoryEvent::EnrolmentApproved { invite } => AuditEvent::EnrolmentApproved { by, invite: invite.0 },
+        DirectoryEvent::CertificateIssued { invite, issued } => {
+            AuditEvent::CertificateIssued { actor: by, invite: invite.0, certificate: issued.fingerprint }
+        }
+        DirectoryEvent::CertificateRenewed { previous, issued } => {
+            AuditEvent::CertificateRenewed { actor: by, certificate: issued.fingerprint, previous: *previous }
         }
     }
 }

@@ -98,16 +98,14 @@ kinds! {
     ActorReinstated = 55, "actor_reinstated";
     /// An invite was made.
     InviteCreated = 60, "invite_created";
-    /// An invite was used.
-    InviteUsed = 61, "invite_used";
+    /// A key waits for approval.
+    EnrolmentRequested = 61, "enrolment_requested";
     /// An invite did not hold.
     InviteRefused = 62, "invite_refused";
     /// An invite was taken back.
     InviteRevoked = 63, "invite_revoked";
     /// An enrolment was approved.
     EnrolmentApproved = 64, "enrolment_approved";
-    /// An enrolment was rejected.
-    EnrolmentRejected = 65, "enrolment_rejected";
     /// Configuration or certificates were read again.
     ConfigurationReloaded = 70, "configuration_reloaded";
     /// They were read again and are bad.

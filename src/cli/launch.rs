@@ -93,10 +93,8 @@ fn failure(error: &StartError) -> Failure {
         StartError::TrustDomain(..) | StartError::TlsFile(_) | StartError::Tls(_) => {
             Failure::new(Exit::Configuration, error)
         }
-        StartError::Authority(_) | StartError::ServerNotOfAuthority | StartError::AuthorityNotAClientRoot => {
-            Failure::new(Exit::Configuration, error)
-                .hint("enrolment.authority is the folder that `samverkan certs init` made")
-        }
+        StartError::Enrolment(_) => Failure::new(Exit::Configuration, error)
+            .hint("enrolment.authority is the folder that `samverkan certs init` made"),
         StartError::Open(OpenError::Io { .. }) => {
             Failure::new(Exit::Io, error).hint("the store's folder must be writable by this user, on a disk with space")
         }

@@ -65,12 +65,17 @@ calls! {
     audit.list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
     write /// Lets somebody get a certificate.
     invites.create_invite(CreateInviteRequest) -> CreateInviteResponse;
+    write /// Approves the key that waits and whose code was read out.
+    invites.approve_invite(ApproveInviteRequest) -> ApproveInviteResponse;
     write /// Takes back an invite to get a certificate.
     invites.revoke_invite(RevokeInviteRequest) -> RevokeInviteResponse;
     read /// A page of invites to get a certificate.
     invites.list_invites(ListInvitesRequest) -> ListInvitesResponse;
     read /// Gets a certificate, over a connection that [`Client::knock`] made. The same key gets the same one.
     enrolments.enrol(EnrolRequest) -> EnrolResponse;
+
+    write /// Gets a certificate for another key of the caller.
+    certificates.renew_certificate(RenewCertificateRequest) -> RenewCertificateResponse;
 
     write /// Opens an incident's room with a report and a consent.
     intake.report_incident(ReportIncidentRequest) -> ReportIncidentResponse;
@@ -185,7 +190,10 @@ impl Client {
         loop {
             tried += 1;
             let failure = match timeout(TRY_TIME_MAX, attempt()).await {
-                Ok(Ok(response)) => return Ok(response.into_inner()),
+                Ok(Ok(response)) => {
+                    self.transport.heed(response.metadata());
+                    return Ok(response.into_inner());
+                }
                 Ok(Err(status)) => Failure::of_status(&status, self.transport.said()),
                 Err(_) => Failure::Again { problem: "no answer in time".into(), maybe_written: true },
             };

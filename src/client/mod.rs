@@ -26,7 +26,7 @@ pub use post_many::Posted;
 pub use subscribe::{Subscription, Update};
 pub use time::{NotATime, Time, parse_time, time_text};
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
@@ -56,6 +56,11 @@ impl Client {
     /// that is certain. Only [`Self::enrol`] can be called.
     pub async fn knock(line: &InviteLine) -> Result<Self, ClientError> {
         Ok(Self { transport: transport::Transport::knock(line).await? })
+    }
+
+    /// When the certificate expires, once the server has said in an answer that it is time to renew it.
+    pub fn renewal_due(&self) -> Option<SystemTime> {
+        self.transport.expires()
     }
 }
 

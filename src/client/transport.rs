@@ -9,7 +9,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -17,10 +18,12 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::context::Context;
 use super::error::{ClientError, deepest};
+use crate::api::RENEWAL_HEADER;
 use crate::identity::enrolment::line::InviteLine;
 use crate::identity::enrolment::pin;
 use crate::identity::{KeyedCertificate, explain, tls};
@@ -40,6 +43,8 @@ pub(super) struct Transport {
     channel: Channel,
     address: Arc<str>,
     said: Said,
+    /// Seconds since 1970 when the certificate expires, once the server has said that it is time to renew it; 0 before.
+    expires: Arc<AtomicU64>,
 }
 
 /// What TLS said about the last connection, if it was bad.
@@ -66,22 +71,21 @@ impl Transport {
     pub(super) async fn connect(context: &Context) -> Result<Self, ClientError> {
         let address: Arc<str> = context.address.as_str().into();
         let bad = |problem: String| ClientError::Certificate(problem);
-        let own = KeyedCertificate::load(&context.certificate, &context.key).map_err(|error| bad(error.to_string()))?;
-        let roots = tls::load_authorities(&context.ca).map_err(|error| bad(error.to_string()))?;
-        let config = tls::client_config(&own, roots).map_err(|error| bad(error.to_string()))?;
-        Self::open(address, context.server_name.as_deref(), config).await
+        let config = own_config(context).map_err(bad)?;
+        Self::open(address, context.server_name.as_deref(), config, Some(Arc::new(context.clone()))).await
     }
 
     /// A connection to enrol over: we have no certificate, and know the authority by its fingerprint.
     pub(super) async fn knock(line: &InviteLine) -> Result<Self, ClientError> {
         let config = pin::client_config(line.authority).map_err(|error| ClientError::Certificate(error.to_string()))?;
-        Self::open(line.address.as_str().into(), None, config).await
+        Self::open(line.address.as_str().into(), None, config, None).await
     }
 
     async fn open(
         address: Arc<str>,
         server_name: Option<&str>,
         config: Arc<ClientConfig>,
+        own: Option<Arc<Context>>,
     ) -> Result<Self, ClientError> {
         let bad = |problem: String| ClientError::Certificate(problem);
         let uri: Uri = format!("https://{address}")
@@ -95,7 +99,7 @@ impl Transport {
             .map_err(|_| bad(format!("server name {name:?}: is neither a host name nor an IP address")))?;
 
         let said = Said::default();
-        let dial = Dial { address: address.clone(), server_name, config, said: said.clone() };
+        let dial = Dial { address: address.clone(), server_name, config, own, said: said.clone() };
         let endpoint = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIME_MAX)
             .http2_keep_alive_interval(KEEPALIVE)
@@ -112,7 +116,21 @@ impl Transport {
                 None => ClientError::NotReachable { address, problem: deepest(&error) },
             }
         })?;
-        Ok(Self { channel, address, said })
+        Ok(Self { channel, address, said, expires: Arc::default() })
+    }
+
+    /// Takes note of what an answer says beside its content.
+    pub(super) fn heed(&self, metadata: &MetadataMap) {
+        let seconds = metadata.get(RENEWAL_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        if let Some(seconds) = seconds {
+            self.expires.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    /// When the certificate expires, if it is time to renew it.
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        let seconds = self.expires.load(Ordering::Relaxed);
+        (seconds > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
     pub(super) fn channel(&self) -> Channel {
@@ -145,6 +163,7 @@ macro_rules! clients {
 clients! {
     access: access_service_client::AccessServiceClient,
     audit: audit_service_client::AuditServiceClient,
+    certificates: certificate_service_client::CertificateServiceClient,
     consent: consent_service_client::ConsentServiceClient,
     coordination: coordination_service_client::CoordinationServiceClient,
     enrolments: enrolment_service_client::EnrolmentServiceClient,
@@ -162,7 +181,16 @@ struct Dial {
     address: Arc<str>,
     server_name: ServerName<'static>,
     config: Arc<ClientConfig>,
+    /// Whose files are read again for each connection: a certificate may have been renewed since the last.
+    own: Option<Arc<Context>>,
     said: Said,
+}
+
+/// TLS settings from the files of a context.
+fn own_config(context: &Context) -> Result<Arc<ClientConfig>, String> {
+    let own = KeyedCertificate::load(&context.certificate, &context.key).map_err(|error| error.to_string())?;
+    let roots = tls::load_authorities(&context.ca).map_err(|error| error.to_string())?;
+    tls::client_config(&own, roots).map_err(|error| error.to_string())
 }
 
 impl Dial {
@@ -170,7 +198,9 @@ impl Dial {
         self.said.set(None);
         let tcp = TcpStream::connect(&*self.address).await?;
         tcp.set_nodelay(true)?;
-        match TlsConnector::from(self.config).connect(self.server_name, tcp).await {
+        // Files that are being replaced at this moment do not fit each other: what held before still does.
+        let newest = self.own.and_then(|context| own_config(&context).ok());
+        match TlsConnector::from(newest.unwrap_or(self.config)).connect(self.server_name, tcp).await {
             Ok(inner) => Ok(TokioIo::new(Watched { inner, said: self.said })),
             Err(error) => {
                 self.said.listen(&error);

@@ -114,7 +114,10 @@ fn directory_entry(entry: &DirectoryEntry) -> EntryReport {
         DirectoryEvent::AccessChanged { .. } => "access_changed",
         DirectoryEvent::InviteCreated(_) => "invite_created",
         DirectoryEvent::InviteRevoked { .. } => "invite_revoked",
+        DirectoryEvent::EnrolmentRequested { .. } => "enrolment_requested",
+        DirectoryEvent::EnrolmentApproved { .. } => "enrolment_approved",
         DirectoryEvent::CertificateIssued { .. } => "certificate_issued",
+        DirectoryEvent::CertificateRenewed { .. } => "certificate_renewed",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: Some(entry.author.clone()), kind }
 }

@@ -414,7 +414,10 @@ impl Engine {
             | DirectoryEvent::ConnectionRecorded { .. }
             | DirectoryEvent::InviteCreated(_)
             | DirectoryEvent::InviteRevoked { .. }
-            | DirectoryEvent::CertificateIssued { .. } => Err(Refusal::RequestIdReused.into()),
+            | DirectoryEvent::EnrolmentRequested { .. }
+            | DirectoryEvent::EnrolmentApproved { .. }
+            | DirectoryEvent::CertificateIssued { .. }
+            | DirectoryEvent::CertificateRenewed { .. } => Err(Refusal::RequestIdReused.into()),
         }
     }
 

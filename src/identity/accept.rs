@@ -30,6 +30,7 @@ use super::guarded::GuardedIo;
 use super::handshakes::{Handshakes, Pending};
 use super::name::Identity;
 use super::refused::Refused;
+use super::summary::renewal_due;
 use super::tls::ServerTls;
 use crate::limits;
 use crate::rate::{Bucket, Rate};
@@ -382,7 +383,7 @@ impl Admission {
         }
         let chain = session.peer_certificates().unwrap_or_default();
         let certificate = chain.first().ok_or(Refused::NoCertificate)?;
-        let Identity { actor, fingerprint, not_after } =
+        let Identity { actor, fingerprint, not_before, not_after } =
             Identity::of(certificate, &settings.trust_domain).map_err(Refused::Identity)?;
         let key_exchange =
             session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())).unwrap_or_default();
@@ -390,6 +391,7 @@ impl Admission {
             actor,
             certificate: fingerprint,
             not_after,
+            renewal_due: renewal_due(not_before, not_after),
             connection,
             peer,
             since: super::now(),

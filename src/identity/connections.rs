@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,8 @@ use super::accept::ConnectionLimits;
 use super::activity::Activity;
 use super::handshakes::Address;
 use super::refused::Refused;
+use super::summary::CertificateSummary;
+use super::tls;
 use crate::limits;
 use crate::room::directory::Directory;
 use crate::room::event::AccessChange;
@@ -37,6 +40,8 @@ pub struct Caller {
     pub certificate: [u8; 32],
     /// When the certificate, and with it the connection, ends.
     pub not_after: Timestamp,
+    /// From when on it should be renewed: after two thirds of its life.
+    pub renewal_due: Timestamp,
     /// Which connection.
     pub connection: ConnectionId,
     /// From where.
@@ -58,6 +63,17 @@ impl Caller {
     /// who takes part in an incident. `samverkan certs show` prints the whole for a certificate.
     pub fn log_name(&self) -> String {
         self.certificate[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether one of these authorities has issued its certificate, with nobody between.
+    pub(crate) fn is_issued_by(&self, authorities: &RootCertStore) -> bool {
+        self.chain.0.first().is_some_and(|own| tls::is_issued_to_client(own, authorities))
+    }
+
+    /// Whether its certificate is for this public key (SubjectPublicKeyInfo, DER).
+    pub(crate) fn has_key(&self, public_key: &[u8]) -> bool {
+        let own = self.chain.0.first().and_then(|own| CertificateSummary::of_der(own).ok());
+        own.is_none_or(|own| own.public_key == public_key)
     }
 
     /// What is under way on its connection.

@@ -170,6 +170,11 @@ impl Authority {
         &self.trust_domain
     }
 
+    /// When it ends, and with it all that it issued.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
     /// A certificate for a server that clients reach by these host names and IP addresses; `days` at most
     /// [`limits::LEAF_DAYS_MAX`].
     pub fn issue_server(&self, names: &[String], days: u32, now: Timestamp) -> Result<Issued, IssueError> {

@@ -87,6 +87,8 @@ pub struct Identity {
     pub actor: Actor,
     /// SHA-256 of the certificate's DER.
     pub fingerprint: [u8; 32],
+    /// The beginning of its validity.
+    pub not_before: Timestamp,
     /// The end of its validity.
     pub not_after: Timestamp,
 }
@@ -169,8 +171,9 @@ impl Identity {
         if uri.trust_domain != trust_domain.as_str() {
             return Err(IdentityError::ForeignTrustDomain { found: uri.trust_domain.into() });
         }
-        let not_after = timestamp(parsed.validity().not_after);
-        Ok(Self { actor: uri.actor()?, fingerprint: fingerprint(certificate), not_after })
+        let validity = parsed.validity();
+        let (not_before, not_after) = (timestamp(validity.not_before), timestamp(validity.not_after));
+        Ok(Self { actor: uri.actor()?, fingerprint: fingerprint(certificate), not_before, not_after })
     }
 }
 

@@ -100,6 +100,12 @@ impl CertificateSummary {
     }
 }
 
+/// From when on a certificate should be renewed: after two thirds of its life, as ACME clients do, so that a third is left for
+/// whatever goes wrong.
+pub fn renewal_due(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
+    Timestamp(not_after.0 - (not_after.0 - not_before.0) / 3)
+}
+
 /// Lower-case hexadecimal, as fingerprints are shown.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -22,6 +23,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use super::connections::{Caller, Ended};
 use super::name::TrustDomain;
 use super::refused::Refused;
+use super::summary::CertificateSummary;
 use super::trust::clients::{Access, Authorities, Authority, Clients, Everybody};
 use crate::limits;
 use crate::room::ids::Timestamp;
@@ -163,16 +165,30 @@ impl KeyedCertificate {
         CertifiedKey::new(chain, self.0.key.clone())
     }
 
-    /// Whether these authorities, and no others, vouch for it as a server's.
-    pub fn is_issued_by(&self, authorities: RootCertStore) -> bool {
+    /// Whether these authorities, and no others, vouch for it as a server's. Whether it is valid now is not asked: the clock may be
+    /// wrong, and clients will see for themselves.
+    pub fn is_issued_by(&self, authorities: &RootCertStore) -> bool {
         let Some((own, intermediates)) = self.0.cert.split_first() else { return false };
-        let Ok(parsed) = webpki::EndEntityCert::try_from(own) else { return false };
-        let algorithms = provider().signature_verification_algorithms.all;
-        let usage = webpki::KeyUsage::server_auth();
-        parsed
-            .verify_for_usage(algorithms, &authorities.roots, intermediates, UnixTime::now(), usage, None, None)
-            .is_ok()
+        is_issued(own, intermediates, authorities, webpki::KeyUsage::server_auth())
     }
+}
+
+/// Whether these authorities vouch for a client's certificate, with nobody between; whether it is valid now is not asked.
+pub(super) fn is_issued_to_client(own: &CertificateDer<'_>, authorities: &RootCertStore) -> bool {
+    is_issued(own, &[], authorities, webpki::KeyUsage::client_auth())
+}
+
+fn is_issued(
+    own: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    authorities: &RootCertStore,
+    usage: webpki::KeyUsage,
+) -> bool {
+    let Ok(parsed) = webpki::EndEntityCert::try_from(own) else { return false };
+    let Ok(summary) = CertificateSummary::of_der(own) else { return false };
+    let at = UnixTime::since_unix_epoch(Duration::from_micros(u64::try_from(summary.not_after.0).unwrap_or(0)));
+    let algorithms = provider().signature_verification_algorithms.all;
+    parsed.verify_for_usage(algorithms, &authorities.roots, intermediates, at, usage, None, None).is_ok()
 }
 
 impl fmt::Debug for KeyedCertificate {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::enrolment::{Invites, IssuedCertificate, NewInvite};
+use super::enrolment::{Invites, IssuedCertificate, NewInvite, Renewals};
 use super::event::{AccessChange, Request};
 use super::ids::{Actor, InviteId, OrganisationId, ParticipantId, RequestId, RoomId, Seq, Timestamp};
 use super::refusal::Refusal;
@@ -74,10 +74,29 @@ pub enum DirectoryEvent {
         /// Which.
         invite: InviteId,
     },
+    /// A public key came with an invite's secret and waits for the coordinator; the author is who it is for.
+    EnrolmentRequested {
+        /// By which invite.
+        invite: InviteId,
+        /// SHA-256 of the key.
+        public_key: [u8; 32],
+    },
+    /// The coordinator heard the code of the key that waits.
+    EnrolmentApproved {
+        /// Of which invite.
+        invite: InviteId,
+    },
     /// A certificate was issued; its actor is the entry's author.
     CertificateIssued {
         /// By which invite.
         invite: InviteId,
+        /// What.
+        issued: IssuedCertificate,
+    },
+    /// An actor got a certificate on the strength of the one that it had; it is the entry's author.
+    CertificateRenewed {
+        /// SHA-256 of the one that it had.
+        previous: [u8; 32],
         /// What.
         issued: IssuedCertificate,
     },
@@ -197,6 +216,33 @@ pub enum DirectoryCommand {
         /// The server's clock.
         now: Timestamp,
     },
+    /// Note a public key that came with an invite's secret and must wait; the caller is who it is for.
+    RequestEnrolment {
+        /// By which invite.
+        invite: InviteId,
+        /// SHA-256 of the key.
+        public_key: [u8; 32],
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// Approve the key that waits.
+    ApproveEnrolment {
+        /// Of which invite; none: of the one that the code fits.
+        invite: Option<InviteId>,
+        /// What its owner read out.
+        code: Arc<str>,
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// Note a certificate that was made for the caller, for the one that it calls with.
+    RenewCertificate {
+        /// SHA-256 of the one that it calls with.
+        previous: [u8; 32],
+        /// What.
+        issued: IssuedCertificate,
+        /// The server's clock.
+        now: Timestamp,
+    },
     /// Note a certificate that was made for whoever knows an invite's secret; the caller is who it is for.
     IssueCertificate {
         /// By which invite.
@@ -220,6 +266,7 @@ pub struct Directory {
     revoked_certificates: BTreeSet<[u8; 32]>,
     revoked_actors: BTreeSet<Actor>,
     invites: Invites,
+    renewals: Renewals,
     requests: BTreeMap<(Actor, RequestId), Seq>,
     next: Seq,
     last_recorded_at: Timestamp,
@@ -237,6 +284,7 @@ impl Directory {
             revoked_certificates: BTreeSet::new(),
             revoked_actors: BTreeSet::new(),
             invites: Invites::default(),
+            renewals: Renewals::default(),
             requests: BTreeMap::new(),
             next: Seq(0),
             last_recorded_at: Timestamp(0),
@@ -341,7 +389,11 @@ impl Directory {
                 let is_revoked =
                     |actor: &Option<Actor>| actor.as_ref().is_some_and(|a| self.revoked_actors.contains(a));
                 match change {
-                    AccessChange::CertificateRevoked(certificate) if certificate == own => Err(Refusal::NotForYourself),
+                    AccessChange::CertificateRevoked(certificate)
+                        if certificate == own || self.renewals.descendants(certificate).contains(&own) =>
+                    {
+                        Err(Refusal::NotForYourself)
+                    }
                     AccessChange::CertificateRevoked(certificate)
                         if self.revoked_certificates.contains(&certificate) =>
                     {
@@ -380,6 +432,28 @@ impl Directory {
                 self.coordinator_only(caller)?;
                 self.invites.may_revoke(invite, now)?;
                 Ok(DirectoryEvent::InviteRevoked { invite })
+            }
+            DirectoryCommand::RequestEnrolment { invite, public_key, now } => {
+                if !self.admits(&caller.organisation) {
+                    return Err(Refusal::InviteNotValid);
+                }
+                self.invites.may_claim(invite, caller, &public_key, now)?;
+                Ok(DirectoryEvent::EnrolmentRequested { invite, public_key })
+            }
+            DirectoryCommand::ApproveEnrolment { invite, code, now } => {
+                self.coordinator_only(caller)?;
+                let invite = self.invites.may_approve(invite, &code, now)?;
+                Ok(DirectoryEvent::EnrolmentApproved { invite })
+            }
+            DirectoryCommand::RenewCertificate { previous, issued, now } => {
+                if issued.actor != *caller
+                    || !self.admits(&caller.organisation)
+                    || self.revoked(caller, &previous).is_some()
+                {
+                    return Err(Refusal::RenewalNotPermitted);
+                }
+                self.renewals.may_renew(caller, now)?;
+                Ok(DirectoryEvent::CertificateRenewed { previous, issued })
             }
             DirectoryCommand::IssueCertificate { invite, issued, now } => {
                 if issued.actor != *caller || !self.admits(&caller.organisation) {
@@ -430,6 +504,8 @@ impl Directory {
             DirectoryEvent::AccessChanged { actor, change, reason, rooms } => {
                 match (change, actor) {
                     (AccessChange::CertificateRevoked(certificate), _) => {
+                        // Whoever stole it may have renewed it, too.
+                        self.revoked_certificates.extend(self.renewals.descendants(*certificate));
                         self.revoked_certificates.insert(*certificate);
                     }
                     (AccessChange::ActorRevoked, Some(actor)) => drop(self.revoked_actors.insert(actor.clone())),
@@ -455,8 +531,15 @@ impl Directory {
             }),
             DirectoryEvent::InviteCreated(new) => self.invites.created(new, &entry.author, entry.recorded_at),
             DirectoryEvent::InviteRevoked { invite } => self.invites.revoked(*invite, entry.recorded_at),
+            DirectoryEvent::EnrolmentRequested { invite, public_key } => {
+                self.invites.claimed(*invite, *public_key, entry.recorded_at);
+            }
+            DirectoryEvent::EnrolmentApproved { invite } => self.invites.approved(*invite, entry.recorded_at),
             DirectoryEvent::CertificateIssued { invite, issued } => {
                 self.invites.used(*invite, issued, entry.recorded_at);
+            }
+            DirectoryEvent::CertificateRenewed { previous, issued } => {
+                self.renewals.renewed(*previous, issued, entry.recorded_at);
             }
         }
         self.requests.insert((entry.author.clone(), entry.request.id), entry.seq);

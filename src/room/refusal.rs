@@ -170,4 +170,18 @@ pub enum Refusal {
     /// Nothing to revoke; told to the coordinator.
     #[error("no such invite, or it was used, revoked or has expired")]
     InviteNotOpen,
+    /// The coordinator has not yet typed the code of the key that waits.
+    #[error("the coordinator has not approved this yet; read the code to it, and ask again")]
+    ApprovalPending,
+    /// Nothing to approve; told to the coordinator.
+    #[error("nobody waits for approval by this invite, or by any; the other side types `samverkan join` first")]
+    NobodyWaits,
+    /// Another key waits than the one whose code was read out; told to the coordinator.
+    #[error(
+        "no key that waits has this code; if it was read to you correctly, somebody else has used the line: revoke the invite and make a new one"
+    )]
+    ApprovalCodeWrong,
+    /// Whoever calls has a certificate of another authority, or one that was revoked meanwhile.
+    #[error("this server renews only what it issued; get a new certificate from where this one came from")]
+    RenewalNotPermitted,
 }

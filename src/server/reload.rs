@@ -8,8 +8,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::enrolment::{DeskTls, EnrolmentError};
 use super::{Config, system_clock};
 use crate::audit::AuditEvent;
 use crate::engine::Engine;
@@ -21,15 +23,17 @@ use crate::service::Edge;
 #[derive(Clone)]
 pub struct Reloader(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     /// What is in force.
-    config: Mutex<Config>,
-    trust_domain: TrustDomain,
-    access: Arc<dyn Access>,
-    tls: watch::Sender<Arc<ServerTls>>,
-    connections: Connections,
-    edge: Edge,
-    engine: Engine,
+    pub(super) config: Mutex<Config>,
+    pub(super) trust_domain: TrustDomain,
+    pub(super) access: Arc<dyn Access>,
+    pub(super) tls: watch::Sender<Arc<ServerTls>>,
+    /// How the enrolment listener's settings are made, and who is told of them.
+    pub(super) desk_tls: Option<(DeskTls, watch::Sender<Arc<ServerConfig>>)>,
+    pub(super) connections: Connections,
+    pub(super) edge: Edge,
+    pub(super) engine: Engine,
 }
 
 /// What a reload takes up, as the audit trail names it.
@@ -44,6 +48,9 @@ pub enum ReloadError {
     /// The certificates do not make a TLS server.
     #[error("TLS settings: {0}")]
     Tls(#[from] rustls::Error),
+    /// Nobody could enrol any more.
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
     /// The system gives no thread.
     #[error("the reload did not run to its end")]
     Unfinished,
@@ -65,16 +72,8 @@ pub struct Reloaded {
 }
 
 impl Reloader {
-    pub(super) fn new(
-        config: Config,
-        trust_domain: TrustDomain,
-        access: Arc<dyn Access>,
-        tls: watch::Sender<Arc<ServerTls>>,
-        connections: Connections,
-        edge: Edge,
-        engine: Engine,
-    ) -> Self {
-        Self(Arc::new(Inner { config: Mutex::new(config), trust_domain, access, tls, connections, edge, engine }))
+    pub(super) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     /// Puts this configuration in force, as far as that can be done without a new start; files are read anew. An error: nothing was
@@ -102,12 +101,19 @@ impl Inner {
         let mut in_force = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         let trusted = config.tls.load(&self.trust_domain, system_clock())?;
         let tls = Arc::new(trusted.tls(self.access.clone())?);
+        let desk = match &self.desk_tls {
+            Some((desk, newest)) => Some((desk.load(&config.tls)?, newest)),
+            None => None,
+        };
         // From here on nothing fails.
         let stays = stays(&in_force, &config);
         self.connections.set_limits(config.connections.clone());
         self.edge.set_stream_limits(config.streams);
         self.engine.set_rates(config.rates);
         self.tls.send_replace(tls.clone());
+        if let Some((settings, newest)) = desk {
+            newest.send_replace(settings);
+        }
         let now = system_clock();
         let cut = self.connections.cut(|caller| {
             let (ended, refused) = tls.still_admits(caller, now).err()?;
@@ -131,6 +137,7 @@ fn stays(in_force: &Config, wished: &Config) -> Vec<&'static str> {
         ("identity.coordinator", in_force.coordinator != wished.coordinator),
         ("store.directory", in_force.store != wished.store),
         ("store.reserve_mib", in_force.reserve_mib != wished.reserve_mib),
+        ("enrolment", in_force.enrolment != wished.enrolment),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))

@@ -131,8 +131,10 @@ table! {
     LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
     TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
     CREATE_INVITE: "/samverkan.v1.InviteService/CreateInvite", Coordinator, Writes;
+    APPROVE_INVITE: "/samverkan.v1.InviteService/ApproveInvite", Coordinator, Writes;
     REVOKE_INVITE: "/samverkan.v1.InviteService/RevokeInvite", Coordinator, Writes;
     LIST_INVITES: "/samverkan.v1.InviteService/ListInvites", Coordinator, Reads;
+    RENEW_CERTIFICATE: "/samverkan.v1.CertificateService/RenewCertificate", Admitted, Writes;
     ENROL: "/samverkan.v1.EnrolmentService/Enrol", Invited, Reads;
 
     HEALTH_CHECK: "/grpc.health.v1.Health/Check", Admitted, Reads;

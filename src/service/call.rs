@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::authorisation::{Method, Who};
 use super::page_token::List;
 use super::status::CallError;
 use super::{Edge, Shared, authorisation};
+use crate::api;
 use crate::engine::{Engine, Failure, Receiver, Written};
 use crate::identity::Caller;
 use crate::limits;
 use crate::room::event::{Command, Request as Write};
-use crate::room::ids::{Actor, RoomId};
+use crate::room::ids::{Actor, RoomId, Timestamp};
 use crate::room::refusal::Refusal;
 
 /// One call under way.
@@ -36,11 +38,17 @@ impl Edge {
         let answer = async {
             let (call, request) = self.call(method, request)?;
             let caller = call.caller.clone();
+            let due = caller.renewal_due.0 <= call.engine().now().0;
             let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
             let handled = handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }));
-            handled.inspect_err(|error| self.note_denied(&caller, method, error))
+            let handled = handled.inspect_err(|error| self.note_denied(&caller, method, error))?;
+            let mut response = Response::new(handled);
+            if due && let Some(expires) = expiry(caller.not_after) {
+                response.metadata_mut().insert(api::RENEWAL_HEADER, expires);
+            }
+            Ok(response)
         };
-        answer.await.map(Response::new).map_err(|error| error.status(method.effect))
+        answer.await.map_err(|error: CallError| error.status(method.effect))
     }
 
     /// Notes in the audit trail that a caller tried what is the coordinator's.
@@ -56,6 +64,11 @@ impl Edge {
         let caller = request.extensions().get::<Arc<Caller>>().cloned().ok_or(CallError::NotIdentified)?;
         Ok((Call { edge: self.clone(), method, caller }, request.into_inner()))
     }
+}
+
+/// As it stands in the header that says that it is time to renew: Unix seconds.
+fn expiry(not_after: Timestamp) -> Option<AsciiMetadataValue> {
+    (not_after.0 / 1_000_000).to_string().parse().ok()
 }
 
 impl Call {

@@ -3,7 +3,7 @@
 //! The one path of a call: `authorisation` (the gate: is there a caller, is it admitted, is there such a method) → `from_proto`
 //! (well-formed?) → `engine` → `to_proto`, or `status` if the answer is no. In reading order: `call` (what all handlers share), one
 //! file per gRPC service (`intake`, `room`, `message` with `posting` and `subscription`, `consent`, `relay`, `coordination`,
-//! `organisation`, `access`, `audit`, `enrolment`), `page_token`,
+//! `organisation`, `access`, `audit`, `certificate`, `enrolment` with `issuing`), `page_token`,
 //! `streams` (how many may be open), `transport` (tonic's server and every knob of it).
 //!
 //! Nothing else names tonic or generated API types, the client apart. Upholds: R5 and R7 at the edge, R8 (digests of requests), R10.
@@ -12,6 +12,7 @@ mod access;
 mod audit;
 mod authorisation;
 mod call;
+mod certificate;
 mod consent;
 mod coordination;
 pub mod enrolment;
@@ -20,6 +21,7 @@ mod from_proto;
 pub(crate) mod fuzzed;
 mod held;
 mod intake;
+pub mod issuing;
 mod message;
 mod organisation;
 mod page_token;
@@ -52,8 +54,8 @@ struct Shared {
     /// Terms of rooms that are opened without any.
     terms: Arc<str>,
     streams: Streams,
-    /// What invites must say; `None`: nobody can enrol.
-    enrolment: Option<enrolment::EnrolmentFacts>,
+    /// With what certificates are issued; `None`: not here.
+    issuing: Option<Arc<issuing::Issuing>>,
     /// Cancelled when the server begins to stop: open streams end then.
     stopping: CancellationToken,
 }
@@ -65,10 +67,10 @@ impl Edge {
         connections: Connections,
         terms: Arc<str>,
         streams: StreamLimits,
-        enrolment: Option<enrolment::EnrolmentFacts>,
+        issuing: Option<Arc<issuing::Issuing>>,
         stopping: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Shared { engine, connections, terms, streams: Streams::new(streams), enrolment, stopping }))
+        Self(Arc::new(Shared { engine, connections, terms, streams: Streams::new(streams), issuing, stopping }))
     }
 
     /// Other limits for streams that are opened from now on.

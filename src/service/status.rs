@@ -376,6 +376,10 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::NotForYourself => (Code::PermissionDenied, ErrorReason::NotForYourself),
         Refusal::InviteNotValid => (Code::PermissionDenied, ErrorReason::InviteNotValid),
         Refusal::InviteNotOpen => (Code::NotFound, ErrorReason::InviteNotOpen),
+        Refusal::ApprovalPending => (Code::FailedPrecondition, ErrorReason::ApprovalPending),
+        Refusal::NobodyWaits => (Code::NotFound, ErrorReason::NobodyWaits),
+        Refusal::ApprovalCodeWrong => (Code::PermissionDenied, ErrorReason::ApprovalCodeWrong),
+        Refusal::RenewalNotPermitted => (Code::FailedPrecondition, ErrorReason::RenewalNotPermitted),
     };
     Answer::new(code, reason, text)
 }
@@ -462,6 +466,10 @@ mod tests {
             Refusal::NotForYourself,
             Refusal::InviteNotValid,
             Refusal::InviteNotOpen,
+            Refusal::ApprovalPending,
+            Refusal::NobodyWaits,
+            Refusal::ApprovalCodeWrong,
+            Refusal::RenewalNotPermitted,
         ]
     }
 

@@ -30,6 +30,7 @@ use super::authorisation::{Effect, Gate};
 use super::status::CallError;
 use crate::api::{
     self, access_service_server::AccessServiceServer, audit_service_server::AuditServiceServer,
+    certificate_service_server::CertificateServiceServer,
     consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
     intake_service_server::IntakeServiceServer, invite_service_server::InviteServiceServer,
     message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
@@ -85,7 +86,7 @@ impl Serving {
 }
 
 /// Services with a health of their own; the empty name is the whole server.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "",
     "samverkan.v1.IntakeService",
     "samverkan.v1.RoomService",
@@ -97,6 +98,7 @@ const SERVICES: [&str; 11] = [
     "samverkan.v1.AccessService",
     "samverkan.v1.AuditService",
     "samverkan.v1.InviteService",
+    "samverkan.v1.CertificateService",
 ];
 
 /// Serves accepted connections until `stop` resolves, then until the open calls have ended; without a time limit of its own.
@@ -156,6 +158,7 @@ impl Services {
         serve!(AccessServiceServer::new(edge.clone()));
         serve!(AuditServiceServer::new(edge.clone()));
         serve!(InviteServiceServer::new(edge.clone()));
+        serve!(CertificateServiceServer::new(edge.clone()));
         serve!(health.service);
         serve!(described().build_v1().map_err(io::Error::other)?);
         serve!(described().build_v1alpha().map_err(io::Error::other)?);

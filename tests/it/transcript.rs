@@ -367,6 +367,10 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::IntroductionNotFound => "INTRODUCTION_NOT_FOUND",
         Refusal::InviteNotValid => "INVITE_NOT_VALID",
         Refusal::InviteNotOpen => "INVITE_NOT_OPEN",
+        Refusal::ApprovalPending => "APPROVAL_PENDING",
+        Refusal::NobodyWaits => "NOBODY_WAITS",
+        Refusal::ApprovalCodeWrong => "APPROVAL_CODE_WRONG",
+        Refusal::RenewalNotPermitted => "RENEWAL_NOT_PERMITTED",
     };
     reason.to_owned()
 }

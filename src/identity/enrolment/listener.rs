@@ -17,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -49,15 +49,20 @@ pub fn server_config(
 }
 
 /// Starts accepting. When `stop` is cancelled the socket is closed and the stream of connections ends.
-pub fn run(listener: TcpListener, config: Arc<ServerConfig>, stop: CancellationToken) -> mpsc::Receiver<Knocking> {
+/// Each handshake takes the newest settings.
+pub fn run(
+    listener: TcpListener,
+    newest: watch::Receiver<Arc<ServerConfig>>,
+    stop: CancellationToken,
+) -> mpsc::Receiver<Knocking> {
     let (accepted, receiver) = mpsc::channel(limits::ENROLMENT_CONNECTIONS_MAX);
-    tokio::spawn(accept_loop(listener, TlsAcceptor::from(config), Open::default(), accepted, stop));
+    tokio::spawn(accept_loop(listener, newest, Open::default(), accepted, stop));
     receiver
 }
 
 async fn accept_loop(
     listener: TcpListener,
-    tls: TlsAcceptor,
+    newest: watch::Receiver<Arc<ServerConfig>>,
     open: Open,
     accepted: mpsc::Sender<Knocking>,
     stop: CancellationToken,
@@ -81,7 +86,8 @@ async fn accept_loop(
             tracing::warn!(%peer, reason = "too-fast-from-address", "enrolment connection refused");
             continue;
         };
-        let (tls, open, accepted, stop) = (tls.clone(), open.clone(), accepted.clone(), stop.clone());
+        let tls = TlsAcceptor::from(newest.borrow().clone());
+        let (open, accepted, stop) = (open.clone(), accepted.clone(), stop.clone());
         tokio::spawn(async move {
             let until = Instant::now() + limits::ENROLMENT_TIME_MAX;
             let _ = tcp.set_nodelay(true);

@@ -12,12 +12,14 @@ use crate::room::ids::{InviteId, OrganisationId, RoomId, Timestamp};
 
 /// An invite to get a certificate. The caller must be the coordinator.
 pub(in crate::service) fn invite(id: InviteId, invite: &Invite, now: Timestamp) -> api::Invite {
-    let Invite { actor, secret: _, created_at, by: _, expires_at, revoked_at, used } = invite;
+    let Invite { actor, secret: _, created_at, by: _, expires_at, needs_approval, claim, revoked_at, used } = invite;
     let status = match (used, revoked_at) {
         (Some(_), _) => api::InviteStatus::Used,
         (None, Some(_)) => api::InviteStatus::Revoked,
-        (None, None) if now < *expires_at => api::InviteStatus::Open,
-        (None, None) => api::InviteStatus::Expired,
+        (None, None) if now >= *expires_at => api::InviteStatus::Expired,
+        (None, None) if invite.waits(now) => api::InviteStatus::Waiting,
+        (None, None) if claim.is_some() => api::InviteStatus::Approved,
+        (None, None) => api::InviteStatus::Open,
     };
     api::Invite {
         invite_id: id.to_string(),
@@ -30,6 +32,8 @@ pub(in crate::service) fn invite(id: InviteId, invite: &Invite, now: Timestamp) 
             .as_ref()
             .map(|(_, issued)| issued.fingerprint.to_vec().into())
             .unwrap_or_default(),
+        needs_approval: *needs_approval,
+        requested_time: claim.as_ref().map(|claim| time(claim.at)),
     }
 }
 

@@ -92,12 +92,30 @@ pub(super) fn directory_entry(header: &pb::Header) -> Result<DirectoryEntry, Wha
             actor: actor(&stored.actor)?,
             secret: digest(&stored.secret)?,
             expires_at: stored.expires_at_us.map(Timestamp).ok_or(UNSET)?,
+            needs_approval: stored.needs_approval,
         }),
         Stored::InviteRevoked(stored) => {
             DirectoryEvent::InviteRevoked { invite: InviteId::from_bytes(id(&stored.invite)?) }
         }
         Stored::CertificateIssued(stored) => DirectoryEvent::CertificateIssued {
             invite: InviteId::from_bytes(id(&stored.invite)?),
+            issued: IssuedCertificate {
+                actor: actor(&header.author)?,
+                certificate: stored.certificate[..].into(),
+                public_key: digest(&stored.public_key)?,
+                fingerprint: digest(&stored.fingerprint)?,
+                not_after: stored.not_after_us.map(Timestamp).ok_or(UNSET)?,
+            },
+        },
+        Stored::EnrolmentRequested(stored) => DirectoryEvent::EnrolmentRequested {
+            invite: InviteId::from_bytes(id(&stored.invite)?),
+            public_key: digest(&stored.public_key)?,
+        },
+        Stored::EnrolmentApproved(stored) => {
+            DirectoryEvent::EnrolmentApproved { invite: InviteId::from_bytes(id(&stored.invite)?) }
+        }
+        Stored::CertificateRenewed(stored) => DirectoryEvent::CertificateRenewed {
+            previous: digest(&stored.previous)?,
             issued: IssuedCertificate {
                 actor: actor(&header.author)?,
                 certificate: stored.certificate[..].into(),
@@ -297,7 +315,10 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         | Stored::ConnectionRecorded(_)
         | Stored::InviteCreated(_)
         | Stored::InviteRevoked(_)
-        | Stored::CertificateIssued(_) => return Err("holds a directory entry in a room"),
+        | Stored::CertificateIssued(_)
+        | Stored::EnrolmentRequested(_)
+        | Stored::EnrolmentApproved(_)
+        | Stored::CertificateRenewed(_) => return Err("holds a directory entry in a room"),
         Stored::AuditRecorded(_) => return Err("holds a record of the audit trail in a room"),
     })
 }

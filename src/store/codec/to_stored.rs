@@ -72,6 +72,7 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
             actor: new.actor.to_string(),
             secret: Bytes::copy_from_slice(&new.secret),
             expires_at_us: Some(new.expires_at.0),
+            needs_approval: new.needs_approval,
         }),
         DirectoryEvent::InviteRevoked { invite } => {
             Stored::InviteRevoked(pb::InviteRevoked { invite: id(invite.as_bytes()) })
@@ -83,6 +84,24 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
             fingerprint: Bytes::copy_from_slice(&issued.fingerprint),
             not_after_us: Some(issued.not_after.0),
         }),
+        DirectoryEvent::EnrolmentRequested { invite, public_key } => {
+            Stored::EnrolmentRequested(pb::EnrolmentRequested {
+                invite: id(invite.as_bytes()),
+                public_key: Bytes::copy_from_slice(public_key),
+            })
+        }
+        DirectoryEvent::EnrolmentApproved { invite } => {
+            Stored::EnrolmentApproved(pb::EnrolmentApproved { invite: id(invite.as_bytes()) })
+        }
+        DirectoryEvent::CertificateRenewed { previous, issued } => {
+            Stored::CertificateRenewed(pb::CertificateRenewed {
+                previous: Bytes::copy_from_slice(previous),
+                certificate: Bytes::copy_from_slice(&issued.certificate),
+                public_key: Bytes::copy_from_slice(&issued.public_key),
+                fingerprint: Bytes::copy_from_slice(&issued.fingerprint),
+                not_after_us: Some(issued.not_after.0),
+            })
+        }
     };
     let header = pb::Header {
         seq: entry.seq.0,
