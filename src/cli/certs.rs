@@ -10,6 +10,7 @@ use serde_json::json;
 use super::access::{Reinstate, Revoke};
 use super::failure::{Exit, Failure};
 use super::output::{Output, note};
+use super::renew::Renew;
 use crate::client::{Context, Time, time_text};
 use crate::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use crate::identity::summary::hex;
@@ -21,6 +22,8 @@ use crate::room::ids::{Actor, Timestamp};
 pub(crate) enum Certs {
     #[command(flatten)]
     OnDisk(OnDisk),
+    /// Get a new certificate with a new key for a context, once or whenever it is due
+    Renew(Renew),
     /// Take access away from a certificate, a person or program, or an organisation: it is refused, and cut within a second
     Revoke(Revoke),
     /// Let a revoked person or program in again

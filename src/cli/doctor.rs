@@ -77,6 +77,16 @@ pub(crate) struct Check {
 }
 
 impl Check {
+    /// For programs.
+    pub(crate) fn value(&self) -> serde_json::Value {
+        json!({
+            "check": self.name,
+            "verdict": self.verdict.as_str(),
+            "found": self.found,
+            "remedy": self.remedy,
+        })
+    }
+
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Ok, found: found.into(), remedy: None, is_reach: false }
     }
@@ -109,16 +119,8 @@ pub(crate) async fn run(command: &Doctor, session: &Session) -> Result<(), Failu
 
 /// Prints checks.
 pub(crate) fn show(checks: &[Check], output: Output) -> Result<(), Failure> {
-    let value = |check: &Check| {
-        json!({
-            "check": check.name,
-            "verdict": check.verdict.as_str(),
-            "found": check.found,
-            "remedy": check.remedy,
-        })
-    };
     if output.is_json() {
-        return checks.iter().try_for_each(|check| output.json(&value(check)));
+        return checks.iter().try_for_each(|check| output.json(&check.value()));
     }
     let rows = checks.iter().flat_map(|check| {
         let row = vec![check.verdict.as_str().to_owned(), check.name.to_owned(), check.found.clone()];

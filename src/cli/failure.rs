@@ -126,8 +126,16 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         "INVITATION_NOT_FOUND" => "`samverkan room invitations` shows those that wait for your answer",
         "ORGANISATION_NOT_FOUND" => "`samverkan organisation register` admits it",
         "ORGANISATION_SUSPENDED" => "`samverkan organisation register` admits it again",
-        "INVITE_NOT_VALID" => "ask the coordinator for a new line: `samverkan invite create`",
+        "INVITE_NOT_VALID" => {
+            "ask the coordinator for a new line, and say if you never used this one: then somebody else has"
+        }
         "INVITE_NOT_OPEN" => "`samverkan invite list` shows what has become of each",
+        "APPROVAL_PENDING" => "read the code to the coordinator, then type the same line again",
+        "NOBODY_WAITS" => "`samverkan invite list` shows what has become of each",
+        "APPROVAL_CODE_WRONG" => "`samverkan invite list` shows who waits; `samverkan invite revoke` takes a line back",
+        "RENEWAL_NOT_PERMITTED" => {
+            "`samverkan certs show` tells who issued it; put new files in the places of the old ones"
+        }
         "ENROLMENT_OFF" => {
             "whoever runs the server adds [enrolment] to its configuration; `samverkan certs issue` works without"
         }

@@ -22,6 +22,15 @@ pub(crate) enum InviteCommand {
     /// Print a line with which one person or program of an organisation gets a certificate, once
     #[command(after_help = CREATE_HELP)]
     Create(Create),
+    /// Approve whoever waits with a line that needs it, by the code that they read out to you
+    #[command(after_help = APPROVE_HELP)]
+    Approve {
+        /// The eight characters; case and hyphen do not matter
+        code: String,
+        /// Of which invite: its id, or the beginning of it; else of the one that the code fits
+        #[arg(long, value_name = "INVITE")]
+        invite: Option<String>,
+    },
     /// List all invites and what has become of them
     List,
     /// Take an invite back that was not used
@@ -38,6 +47,10 @@ Its receiver types
   samverkan join 'LINE'
 
 which makes a key on that machine, checks the server by the fingerprint in the line, and gets the certificate.";
+
+const APPROVE_HELP: &str = "\
+Call the person that the invite is for, at a number that you know from elsewhere, and let them read the code that `samverkan join`
+shows them. The code belongs to the key on their machine: whoever has got hold of the line has another.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
@@ -59,6 +72,9 @@ pub(crate) struct Create {
     /// How long the line is good for, 30 days at most: 24h, 3d, or a time
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
     valid: Time,
+    /// Approve by a code that the receiver reads out to you, before anything is issued: `samverkan invite approve`
+    #[arg(long)]
+    approve: bool,
 }
 
 pub(crate) async fn run(command: InviteCommand, session: &Session) -> Result<(), Failure> {
@@ -70,12 +86,28 @@ pub(crate) async fn run(command: InviteCommand, session: &Session) -> Result<(),
             let values: Vec<_> = all.iter().map(value).collect();
             output.list(&values, &HEADER, all.iter().map(row), "no invites")
         }
+        InviteCommand::Approve { code, invite } => {
+            let invite_id = match invite {
+                Some(invite) => named(&client, &invite).await?,
+                None => String::new(),
+            };
+            let request = pb::ApproveInviteRequest { code, invite_id, ..Default::default() };
+            let answer = client.approve_invite(request).await?;
+            let value = json!({
+                "invite_id": answer.invite_id,
+                "actor": answer.actor,
+                "approved_time": json::time(answer.approved_time.as_ref()),
+            });
+            output.show(&value, || {
+                note(format!(
+                    "{} is approved: the certificate is issued when their machine asks, within seconds",
+                    answer.actor
+                ));
+                Ok(())
+            })
+        }
         InviteCommand::Revoke { invite } => {
-            let all = list(&client).await?;
-            let ids: Vec<_> = all.iter().map(|one| (one.invite_id.as_str(), one.actor.as_str())).collect();
-            let invite_id = session::choose("invite", &ids, Some(&invite)).map_err(|failure| {
-                if failure.hint.is_some() { failure } else { failure.hint("`samverkan invite list` shows all") }
-            })?;
+            let invite_id = named(&client, &invite).await?;
             let request = pb::RevokeInviteRequest { invite_id: invite_id.clone(), ..Default::default() };
             let answer = client.revoke_invite(request).await?;
             let revoked = json::time(answer.revoked_time.as_ref());
@@ -87,8 +119,17 @@ pub(crate) async fn run(command: InviteCommand, session: &Session) -> Result<(),
     }
 }
 
+/// The id of the invite that is meant.
+async fn named(client: &Client, given: &str) -> Result<String, Failure> {
+    let all = list(client).await?;
+    let ids: Vec<_> = all.iter().map(|one| (one.invite_id.as_str(), one.actor.as_str())).collect();
+    session::choose("invite", &ids, Some(given)).map_err(|failure| {
+        if failure.hint.is_some() { failure } else { failure.hint("`samverkan invite list` shows all") }
+    })
+}
+
 async fn create(create: Create, client: &Client, session: &Session) -> Result<(), Failure> {
-    let Create { organisation, actor, register, room, role, valid } = create;
+    let Create { organisation, actor, register, room, role, valid, approve } = create;
     let room_id = match &room {
         Some(room) => Some(session::room(client, Some(room)).await?),
         None => None,
@@ -112,6 +153,7 @@ async fn create(create: Create, client: &Client, session: &Session) -> Result<()
         actor: format!("org/{organisation}/{actor}"),
         secret_digest: secret.digest().to_vec().into(),
         expire_time: Some(valid),
+        needs_approval: approve,
         ..Default::default()
     };
     let made = client.create_invite(request).await.map_err(|error: ClientError| {
@@ -167,7 +209,11 @@ async fn create(create: Create, client: &Client, session: &Session) -> Result<()
             "invite {} for org/{organisation}/{actor}, good for one certificate until {until}; hand over, on a way that you trust:",
             short(&made.invite_id)
         ));
-        session.output.line(&format!("samverkan join {line}"))
+        session.output.line(&format!("samverkan join {line}"))?;
+        if approve {
+            note("then call them: they read out a code, and you type `samverkan invite approve CODE`");
+        }
+        Ok(())
     })
 }
 
@@ -192,6 +238,8 @@ fn value(invite: &pb::Invite) -> Value {
         "status": word::<pb::InviteStatus>(invite.status),
         "created_time": json::time(invite.created_time.as_ref()),
         "expire_time": json::time(invite.expire_time.as_ref()),
+        "needs_approval": invite.needs_approval,
+        "requested_time": json::time(invite.requested_time.as_ref()),
         "used_time": json::time(invite.used_time.as_ref()),
         "certificate_sha256": json::text(&hex(&invite.certificate_fingerprint)),
     })

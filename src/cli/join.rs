@@ -4,10 +4,9 @@
 //! certificate is there the folder has a provisional name that follows from the line, so that the same line typed again after a cut
 //! goes on with the same key and gets the same certificate. A refusal leaves nothing behind. Tested in `tests/it/enrolment.rs`.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use rustls::pki_types::CertificateDer;
@@ -15,15 +14,22 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::certs::context_for;
+use super::doctor;
 use super::failure::{Exit, Failure};
+use super::files::write_new;
 use super::json;
 use super::output::{note, program, quoted};
 use super::session::{Session, invitations, short};
 use crate::client::{Client, ClientError, Contexts, pb};
+use crate::identity::enrolment::csr::SigningRequest;
 use crate::identity::enrolment::line::InviteLine;
 use crate::identity::issue::{self, AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use crate::identity::summary::{hex, pem};
+use crate::room::enrolment::spoken_code;
 use crate::room::ids::Actor;
+
+/// Between two questions whether the coordinator has approved.
+const ASKING_PAUSE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(crate) struct Join {
@@ -45,7 +51,7 @@ pub(crate) async fn run(command: Join, session: &Session) -> Result<(), Failure>
     // Before a key is made: is that the server whose authority the line names? Nothing is sent until then.
     let client = Client::knock(&line).await.map_err(unreachable)?;
     let key = key(&provisional)?;
-    let answer = enrol(&client, &line, &key).await;
+    let answer = enrol(&client, &line, &key).await?;
     if let Err(ClientError::Refused(_)) = &answer {
         let _ = fs::remove_dir_all(&provisional);
     }
@@ -64,6 +70,11 @@ pub(crate) async fn run(command: Join, session: &Session) -> Result<(), Failure>
     settle(&contexts, &name, &provisional, &actor, &answer)?;
 
     let context = contexts.load(Some(&name))?.1;
+    let checks = doctor::client_checks(&context).await;
+    if checks.iter().any(|check| check.verdict != doctor::Verdict::Ok) && !session.output.is_json() {
+        doctor::show(&checks, session.output)?;
+    }
+    doctor::outcome(&checks)?;
     let client = Client::connect(&context).await?;
     let waiting = invitations(&client).await?;
     if contexts.current()?.is_none() {
@@ -74,13 +85,16 @@ pub(crate) async fn run(command: Join, session: &Session) -> Result<(), Failure>
         "actor": answer.actor,
         "address": answer.address,
         "expire_time": json::time(answer.expire_time.as_ref()),
+        "checks": checks.iter().map(doctor::Check::value).collect::<Vec<_>>(),
         "invitations": waiting.iter().map(|one| one.invitation_id.clone()).collect::<Vec<_>>(),
     });
     session.output.show(&value, || {
         let until = super::deliveries::short_time(answer.expire_time.as_ref());
         note(format!(
-            "you are {} at {}, until {until}; the connection works, and context {name} is written",
-            answer.actor, answer.address
+            "you are {} at {}, until {until}; context {name} is written, and {} checks of the connection pass",
+            answer.actor,
+            answer.address,
+            checks.len()
         ));
         let me = program();
         let context = format!("--context {}", quoted(&name));
@@ -108,19 +122,33 @@ fn key(folder: &Path) -> Result<String, Failure> {
     Ok(key)
 }
 
-fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    let io = |error: std::io::Error| Failure::io(path.display(), &error);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(io)?;
+/// Asks until there is a certificate or a refusal; meanwhile the coordinator is on the phone.
+async fn enrol(
+    client: &Client,
+    line: &InviteLine,
+    key: &str,
+) -> Result<Result<pb::EnrolResponse, ClientError>, Failure> {
+    let signing_request = issue::signing_request(key)?;
+    let code =
+        SigningRequest::read(&signing_request).map(|read| spoken_code(&line.secret.digest(), &read.key_digest()));
+    let code = code.map_err(|problem| Failure::new(Exit::Failed, format!("our own signing request {problem}")))?;
+    let secret = line.secret.0.to_vec().into();
+    let request = pb::EnrolRequest { secret, signing_request: signing_request.into() };
+    let mut is_told = false;
+    loop {
+        match client.enrol(request.clone()).await {
+            Err(error) if error.is(pb::ErrorReason::ApprovalPending) => {
+                if !is_told {
+                    note(format!(
+                        "the coordinator will call you; read this code to them, and to nobody who calls from elsewhere:\n\n    {code}\n\nwaiting (after Ctrl-C the same line goes on from here) …"
+                    ));
+                    is_told = true;
+                }
+                tokio::time::sleep(ASKING_PAUSE).await;
+            }
+            answer => return Ok(answer),
+        }
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(io)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
-}
-
-async fn enrol(client: &Client, line: &InviteLine, key: &str) -> Result<pb::EnrolResponse, ClientError> {
-    let request = issue::signing_request(key).map_err(|error| ClientError::Certificate(error.to_string()))?;
-    let request = pb::EnrolRequest { secret: line.secret.0.to_vec().into(), signing_request: request.into() };
-    client.enrol(request).await
 }
 
 /// Certificate and authority beside the key, the folder under its name, and the context.

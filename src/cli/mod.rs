@@ -21,6 +21,7 @@ mod dev;
 mod dev_world;
 mod doctor;
 mod failure;
+mod files;
 mod find;
 mod inspect;
 mod interview;
@@ -39,6 +40,7 @@ mod receipts;
 mod relay;
 mod release;
 mod reload;
+mod renew;
 mod report;
 mod room;
 mod room_acts;
@@ -184,40 +186,48 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Serve(_) | Command::Dev(_) => {}
         _ => trace::install_for_commands(cli.verbose),
     }
-    let session = Session { context: cli.context, output };
-    match cli.command {
+    let session = Session::new(cli.context, output);
+    let done = run_command(cli.command, cli.verbose, &session);
+    session.remind();
+    done
+}
+
+fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), Failure> {
+    let output = session.output;
+    match command {
         Command::Certs(command) => match command {
-            Certs::Revoke(command) => block_on(access::revoke(command, &session)),
-            Certs::Reinstate(command) => block_on(access::reinstate(command, &session)),
-            Certs::Revocations => block_on(access::revocations(&session)),
+            Certs::Renew(command) => block_on(renew::run(command, session)),
+            Certs::Revoke(command) => block_on(access::revoke(command, session)),
+            Certs::Reinstate(command) => block_on(access::reinstate(command, session)),
+            Certs::Revocations => block_on(access::revocations(session)),
             Certs::OnDisk(command) => certs::run(command, output),
         },
-        Command::Server(command) => block_on(access::server(command, &session)),
-        Command::Context(command) => context::run(command, &session),
+        Command::Server(command) => block_on(access::server(command, session)),
+        Command::Context(command) => context::run(command, session),
         Command::Inspect(command) => inspect::run(&command, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "samverkan", &mut script);
             std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(|error| Failure::of_output(&error))
         }
-        Command::Bench(command) => block_on(bench::run(*command, &session)),
+        Command::Bench(command) => block_on(bench::run(*command, session)),
         Command::Serve(command) => block_on(serve::run(&command)),
-        Command::Dev(command) => block_on(dev::run(&command, cli.verbose)),
-        Command::Organisation(command) => block_on(organisation::run(command, &session)),
-        Command::Invite(command) => block_on(invite::run(command, &session)),
-        Command::Join(command) => block_on(join::run(command, &session)),
-        Command::Report(command) => block_on(report::run(command, &session)),
-        Command::Room(command) => block_on(room::run(command, &session)),
-        Command::Post(command) => block_on(post::run(command, &session)),
-        Command::Tail(command) => block_on(tail::run(command, &session)),
-        Command::Message(command) => block_on(message::run(command, &session)),
-        Command::Consent(command) => block_on(consent::run(command, &session)),
-        Command::Relay(command) => block_on(relay::run(command, &session)),
-        Command::Introduction(command) => block_on(introduction::run(command, &session)),
-        Command::Police(command) => block_on(police::run(command, &session)),
-        Command::Doctor(command) => block_on(doctor::run(&command, &session)),
-        Command::Audit(command) => block_on(audit::run(command, &session)),
-        Command::Legal(command) => block_on(legal::run(command, &session)),
+        Command::Dev(command) => block_on(dev::run(&command, verbose)),
+        Command::Organisation(command) => block_on(organisation::run(command, session)),
+        Command::Invite(command) => block_on(invite::run(command, session)),
+        Command::Join(command) => block_on(join::run(command, session)),
+        Command::Report(command) => block_on(report::run(command, session)),
+        Command::Room(command) => block_on(room::run(command, session)),
+        Command::Post(command) => block_on(post::run(command, session)),
+        Command::Tail(command) => block_on(tail::run(command, session)),
+        Command::Message(command) => block_on(message::run(command, session)),
+        Command::Consent(command) => block_on(consent::run(command, session)),
+        Command::Relay(command) => block_on(relay::run(command, session)),
+        Command::Introduction(command) => block_on(introduction::run(command, session)),
+        Command::Police(command) => block_on(police::run(command, session)),
+        Command::Doctor(command) => block_on(doctor::run(&command, session)),
+        Command::Audit(command) => block_on(audit::run(command, session)),
+        Command::Legal(command) => block_on(legal::run(command, session)),
     }
 }
 
@@ -244,6 +254,8 @@ mod tests {
             "certs issue --authority ca --directory anna --actor org/region-a/user/anna --address broker:7443",
             "certs issue --authority ca --directory server --server broker.example,127.0.0.1",
             "certs show a.pem b.pem",
+            "certs renew",
+            "certs renew --daemon --context region-a",
             "certs revoke --certificate 0123 --of org/region-a/user/anna --reason stolen",
             "certs revoke --actor org/region-a/user/anna --reason left",
             "certs revoke --organisation region-a --reason left",
@@ -259,6 +271,9 @@ mod tests {
             "organisation list",
             "invite create --organisation region-c --actor user/anna --room 1234 --valid 24h",
             "invite create --organisation region-c --register Region --actor service/siem",
+            "invite create --organisation region-c --actor user/anna --approve",
+            "invite approve 7K2M-Q9XD",
+            "invite approve 7k2mq9xd --invite 1234",
             "invite list",
             "invite revoke 1234",
             "join samverkan1:a:1:b:c:d --context region-c",

@@ -2,8 +2,11 @@
 //!
 //! Tested below.
 
+use std::sync::OnceLock;
+
 use super::failure::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, note};
+use super::renew;
 use crate::client::{Client, Contexts, pb};
 
 /// Fewer characters of an id would too often mean another room tomorrow.
@@ -18,13 +21,28 @@ const PAGE: i32 = 1000;
 pub(crate) struct Session {
     pub(crate) context: Option<String>,
     pub(crate) output: Output,
+    client: OnceLock<Client>,
 }
 
 impl Session {
+    pub(crate) fn new(context: Option<String>, output: Output) -> Self {
+        Self { context, output, client: OnceLock::new() }
+    }
+
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         let (name, context) = Contexts::from_environment()?.load(self.context.as_deref())?;
         tracing::debug!(context = %name, address = %context.address, "connecting");
-        Ok(Client::connect(&context).await?)
+        renew::finish(&context)?;
+        let client = Client::connect(&context).await?;
+        let _ = self.client.set(client.clone());
+        Ok(client)
+    }
+
+    /// Says that the certificate should be renewed, if the server has said so.
+    pub(crate) fn remind(&self) {
+        if let Some(expires) = self.client.get().and_then(Client::renewal_due) {
+            note(renew::reminder(expires));
+        }
     }
 }
 

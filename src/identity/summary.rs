@@ -98,6 +98,11 @@ impl CertificateSummary {
             public_key: certificate.public_key().raw.to_vec(),
         })
     }
+
+    /// From when on it should be renewed.
+    pub fn renewal_due(&self) -> Timestamp {
+        renewal_due(self.not_before, self.not_after)
+    }
 }
 
 /// From when on a certificate should be renewed: after two thirds of its life, as ACME clients do, so that a third is left for

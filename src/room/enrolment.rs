@@ -353,10 +353,7 @@ mod tests {
             renewals.renewed([n as u8; 32], &issued, Timestamp(n as i64));
         }
         let refused = renewals.may_renew(&actor, Timestamp(DAY_US - 1));
-        assert_eq!(
-            refused,
-            Err(Refusal::LimitReached { what: "renewals a day", max: limits::RENEWALS_PER_DAY_MAX })
-        );
+        assert_eq!(refused, Err(Refusal::LimitReached { what: "renewals a day", max: limits::RENEWALS_PER_DAY_MAX }));
         renewals.may_renew(&actor, Timestamp(DAY_US)).expect("the first is a day ago");
         renewals.may_renew(&"org/region-c/user/carl".parse().expect("an actor"), Timestamp(5)).expect("another");
     }

@@ -9,9 +9,7 @@ use super::call::Call;
 use super::issuing::Issuing;
 use super::status::CallError;
 use super::{Edge, authorisation, from_proto, to_proto};
-use crate::api::{
-    self, certificate_service_server::CertificateService, invite_service_server::InviteService,
-};
+use crate::api::{self, certificate_service_server::CertificateService, invite_service_server::InviteService};
 use crate::audit::AuditEvent;
 use crate::engine::Failure;
 use crate::identity::summary::hex;

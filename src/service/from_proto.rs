@@ -29,7 +29,9 @@ pub(super) use self::coordination::{
     Disclosing, answer_introduction, confirm_legal_disclosure, forward_messages, list_connections,
     propose_introduction, propose_legal_disclosure, record_connection, see_as,
 };
-pub(super) use self::enrolment::{NewcomerInvite, approve_invite, create_invite, enrol, renew_certificate, revoke_invite};
+pub(super) use self::enrolment::{
+    NewcomerInvite, approve_invite, create_invite, enrol, renew_certificate, revoke_invite,
+};
 use self::fields::Fields;
 pub(super) use self::message::{acknowledge_message, explain_audience, get_receipts, retract_message};
 pub(super) use self::relay::{approve_relay, preview_relay, publish_relay, reject_relay};

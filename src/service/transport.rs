@@ -30,11 +30,11 @@ use super::authorisation::{Effect, Gate};
 use super::status::CallError;
 use crate::api::{
     self, access_service_server::AccessServiceServer, audit_service_server::AuditServiceServer,
-    certificate_service_server::CertificateServiceServer,
-    consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
-    intake_service_server::IntakeServiceServer, invite_service_server::InviteServiceServer,
-    message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
-    relay_service_server::RelayServiceServer, room_service_server::RoomServiceServer,
+    certificate_service_server::CertificateServiceServer, consent_service_server::ConsentServiceServer,
+    coordination_service_server::CoordinationServiceServer, intake_service_server::IntakeServiceServer,
+    invite_service_server::InviteServiceServer, message_service_server::MessageServiceServer,
+    organisation_service_server::OrganisationServiceServer, relay_service_server::RelayServiceServer,
+    room_service_server::RoomServiceServer,
 };
 use crate::identity::{Accepted, Caller, GuardedIo};
 use crate::limits;

@@ -1,152 +1,23 @@
 //! Joining: invites, the enrolment listener and what it refuses, over real sockets; and the whole way through the real binary.
 
+#[path = "enrolment/ground.rs"]
+pub(crate) mod ground;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, IsCa, SanType};
 use samverkan::api as pb;
-use samverkan::client::{Client, ClientError, Context};
+use samverkan::client::{Client, ClientError};
+use samverkan::identity::enrolment::csr::SigningRequest;
 use samverkan::identity::enrolment::line::{InviteLine, Secret};
-use samverkan::identity::issue::{self, AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
-use samverkan::identity::{Authority, CertificateSummary, Existing, Subject};
-use samverkan::room::ids::Timestamp;
+use samverkan::identity::{CertificateSummary, Existing, Subject};
+use samverkan::room::enrolment::spoken_code;
 use samverkan::server::system_clock;
 
-const DOMAIN: &str = "join.example";
-
-/// A folder with an authority, a server's certificate, its configuration, and the program serving it.
-struct Ground {
-    folder: tempfile::TempDir,
-    server: Child,
-    _said: BufReader<std::process::ChildStderr>,
-    enrolment: String,
-}
-
-impl Ground {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let own = |name: &str| folder.path().join(name);
-        let authority = Authority::create(&DOMAIN.parse().expect("a trust domain"), "tests", 200, system_clock());
-        let authority = authority.expect("an authority");
-        authority.write(&own("ca"), Existing::Refuse).expect("written");
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        authority
-            .issue_server(&names, 2, system_clock())
-            .expect("issued")
-            .write(&own("server"), Existing::Refuse)
-            .expect("written");
-        let anna = "org/cert-se/user/anna".parse().expect("an actor");
-        authority
-            .issue_actor(&anna, 2, system_clock())
-            .expect("issued")
-            .write(&own("anna"), Existing::Refuse)
-            .expect("written");
-        let config = "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"join.example\"\ncoordinator = \"cert-se\"\n\
-            [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-            [store]\ndirectory = \"store\"\nreserve_mib = 1\n\
-            [enrolment]\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.1:1\"\nauthority = \"ca\"\n[log]\nformat = \"json\"\n";
-        fs::write(own("server.toml"), config).expect("written");
-        let mut server = Command::new(env!("CARGO_BIN_EXE_samverkan"))
-            .args(["serve", "--config"])
-            .arg(own("server.toml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut said = BufReader::new(server.stderr.take().expect("piped"));
-        let (address, enrolment) = loop {
-            let mut line = String::new();
-            assert!(said.read_line(&mut line).expect("text") > 0, "it serves");
-            let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            let field = |name: &str| value["fields"][name].as_str().map(ToOwned::to_owned);
-            if let (Some(address), Some(enrolment)) = (field("address"), field("enrolment")) {
-                break (address, enrolment);
-            }
-        };
-        let context = Context {
-            address,
-            server_name: None,
-            ca: own("anna").join(AUTHORITY_FILE),
-            certificate: own("anna").join(CERTIFICATE_FILE),
-            key: own("anna").join(KEY_FILE),
-            organisation: "cert-se".into(),
-            actor: "user/anna".into(),
-        };
-        context.write(&own("contexts").join("cert-se.toml")).expect("written");
-        Self { folder, server, _said: said, enrolment }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, contexts: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_samverkan"));
-        command.args(arguments).env("SAMVERKAN_CONTEXTS", self.path(contexts)).env_remove("SAMVERKAN_CONTEXT");
-        command.output().expect("the program starts")
-    }
-
-    fn done(&self, contexts: &str, arguments: &[&str]) -> String {
-        let output = self.run(contexts, arguments);
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        assert!(output.status.success(), "{arguments:?}\n{out}\n{err}");
-        out
-    }
-
-    fn coordinator(&self, arguments: &[&str]) -> String {
-        self.done("contexts", arguments)
-    }
-
-    /// A line, with the address at which the server really listens.
-    fn invite(&self, more: &[&str]) -> InviteLine {
-        let create = ["invite", "create", "--output", "json", "--organisation", "region-c", "--actor", "user/clara"];
-        let made = self.coordinator(&[&create[..], more].concat());
-        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
-        let mut line: InviteLine = made["line"].as_str().expect("a line").parse().expect("an invite");
-        line.address = self.enrolment.clone();
-        line
-    }
-
-    async fn enrol(&self, line: &InviteLine, request: Vec<u8>) -> Result<pb::EnrolResponse, ClientError> {
-        let client = Client::knock(line).await?;
-        client.enrol(pb::EnrolRequest { secret: line.secret.0.to_vec().into(), signing_request: request.into() }).await
-    }
-
-    /// What the directory has on record of invites.
-    fn invites(&self) -> String {
-        self.coordinator(&["invite", "list", "--output", "json"])
-    }
-}
-
-impl Drop for Ground {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn request() -> Vec<u8> {
-    issue::signing_request(&issue::new_key().expect("a key")).expect("a request")
-}
-
-fn forged(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    change(&mut params);
-    params.serialize_request(&KeyPair::generate().expect("a key")).expect("a request").der().to_vec()
-}
-
-fn reason(result: Result<pb::EnrolResponse, ClientError>) -> (String, String) {
-    match result {
-        Err(ClientError::Refused(refused)) => (refused.reason.clone(), refused.to_string()),
-        other => panic!("refused: {other:?}"),
-    }
-}
+use ground::{DOMAIN, Ground, authority, forged, issue_server, reason, request, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_organisation_joins_in_one_step_accepts_posts_and_reads() {
@@ -300,19 +171,9 @@ async fn guesses_run_into_the_limit_and_the_listener_serves_nothing_else() {
 fn a_server_that_could_not_be_trusted_by_who_enrols_does_not_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = |name: &str| folder.path().join(name);
-    let make = |name: &str| {
-        let authority =
-            Authority::create(&DOMAIN.parse().expect("a trust domain"), name, 20, Timestamp(system_clock().0));
-        let authority = authority.expect("an authority");
-        authority.write(&own(name), Existing::Refuse).expect("written");
-        authority
-    };
-    let (ca, _other) = (make("ca"), make("other"));
-    let names = ["127.0.0.1".to_owned()];
-    ca.issue_server(&names, 2, system_clock())
-        .expect("issued")
-        .write(&own("server"), Existing::Refuse)
-        .expect("written");
+    let ca = authority("ca");
+    authority("other").write(&own("other"), Existing::Refuse).expect("written");
+    issue_server(&ca).write(&own("server"), Existing::Refuse).expect("written");
     let serve = |roots: &Path| {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"join.example\"\ncoordinator = \"cert-se\"\n\
@@ -329,4 +190,87 @@ fn a_server_that_could_not_be_trusted_by_who_enrols_does_not_start() {
     assert!(code == Some(64) && said.contains("tls.client_roots"), "{said}");
     let (code, said) = serve(&own("other/ca.pem"));
     assert!(code == Some(64) && said.contains("tls.certificate"), "{said}");
+}
+
+/// The code that whoever has this key reads out.
+fn code(line: &InviteLine, request: &[u8]) -> String {
+    let key = SigningRequest::read(request).expect("a request").key_digest();
+    spoken_code(&line.secret.digest(), &key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_coordinator_approves_a_line_alone_gets_nothing() {
+    let ground = Ground::new();
+    let line = ground.invite(&["--register", "Region C", "--approve"]);
+    let mut joining = ground
+        .command("theirs", &["join", &line.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut said = BufReader::new(joining.stderr.take().expect("piped")).lines().map(|line| line.expect("text"));
+    let is_code = |line: &String| line.trim().len() == 9 && line.trim().as_bytes()[4] == b'-';
+    let code = said.find(is_code).expect("a code").trim().to_owned();
+    assert!(ground.invites().contains("\"status\":\"waiting\""), "{}", ground.invites());
+    let wrong = if code.starts_with('0') { "1111-1111" } else { "0000-0000" };
+    let (exit, why) = ground.fails("contexts", &["invite", "approve", wrong]);
+    assert!(exit == 3 && why.contains("no key that waits has this code"), "{why}");
+    assert!(ground.invites().contains("\"waiting\""), "nothing changed");
+
+    let approved =
+        ground.coordinator(&["invite", "approve", &code.to_lowercase().replace('-', ""), "--output", "json"]);
+    assert!(approved.contains("org/region-c/user/clara"), "{approved}");
+    let rest: Vec<String> = said.collect();
+    let joined = joining.wait_with_output().expect("ends");
+    assert!(joined.status.success(), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("checks of the connection pass")), "{rest:?}");
+    ground.done("theirs", &["room", "list"]);
+    assert!(ground.invites().contains("\"used\""));
+    assert_eq!(
+        ground.trail("certificate_issued"),
+        ["invite_created", "enrolment_requested", "enrolment_approved", "certificate_issued"]
+    );
+    let (exit, why) = ground.fails("contexts", &["invite", "approve", &code]);
+    assert!(exit == 3 && why.contains("nobody waits"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_who_stole_a_line_has_another_code_than_its_owner() {
+    let ground = Ground::new();
+    let line = ground.invite(&["--register", "Region C", "--approve"]);
+    let (thief, owner) = (request(), request());
+    assert_eq!(reason(ground.enrol(&line, thief.clone()).await).0, "APPROVAL_PENDING");
+    // The owner is told that something is wrong, and what is read out is not taken.
+    assert_eq!(reason(ground.enrol(&line, owner.clone()).await).0, "INVITE_NOT_VALID");
+    let (_, why) = ground.fails("contexts", &["invite", "approve", &code(&line, &owner)]);
+    assert!(why.contains("somebody else has used the line"), "{why}");
+    assert_eq!(reason(ground.enrol(&line, thief.clone()).await).0, "APPROVAL_PENDING");
+
+    let id = ground.invites();
+    let id: serde_json::Value = serde_json::from_str(&id).expect("JSON");
+    ground.coordinator(&["invite", "revoke", id["invite_id"].as_str().expect("an id")]);
+    let (_, why) = ground.fails("contexts", &["invite", "approve", &code(&line, &thief)]);
+    assert!(why.contains("nobody waits"), "{why}");
+    assert_eq!(reason(ground.enrol(&line, thief).await).0, "INVITE_NOT_VALID");
+    assert!(!ground.trail("invite_revoked").contains(&"certificate_issued".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r4_who_waits_and_who_is_approved_outlives_a_crash() {
+    let mut ground = Ground::new();
+    let mut line = ground.invite(&["--register", "Region C", "--approve"]);
+    let key = request();
+    assert_eq!(reason(ground.enrol(&line, key.clone()).await).0, "APPROVAL_PENDING");
+    ground.restart();
+    line.address = ground.enrolment.clone();
+    assert_eq!(reason(ground.enrol(&line, key.clone()).await).0, "APPROVAL_PENDING");
+    assert_eq!(reason(ground.enrol(&line, request()).await).0, "INVITE_NOT_VALID", "the place is taken");
+    ground.coordinator(&["invite", "approve", &code(&line, &key)]);
+    ground.restart();
+    line.address = ground.enrolment.clone();
+    assert!(ground.invites().contains("\"approved\""));
+    let issued = ground.enrol(&line, key.clone()).await.expect("issued");
+    ground.restart();
+    line.address = ground.enrolment.clone();
+    assert_eq!(ground.enrol(&line, key).await.expect("the same").certificate, issued.certificate);
 }

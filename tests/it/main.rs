@@ -17,6 +17,7 @@ mod mutants;
 mod non_interference;
 mod pure;
 mod refused_stores;
+mod renewal;
 mod scenarios;
 mod simulation;
 mod tidy;

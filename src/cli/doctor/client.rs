@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Check, certificate, key_permissions, validity};
+use super::{Check, Verdict, certificate, key_permissions, validity};
 use crate::client::probe::{reach, resolve, shake};
 use crate::client::{Client, ClientError, Context};
 use crate::identity::KeyedCertificate;
@@ -23,7 +23,8 @@ const CALLS: usize = 7;
 /// A round trip that people notice in every command.
 const SLOW: Duration = Duration::from_millis(300);
 
-const RENEW: &str = "ask the coordinator for a new certificate; `samverkan certs show` tells what is in this one";
+const RENEW: &str =
+    "`samverkan certs renew` while it is valid, else ask the coordinator for an invite and `samverkan join`";
 
 /// All checks, until one fails on which the others depend.
 pub(crate) async fn client_checks(context: &Context) -> Vec<Check> {
@@ -39,7 +40,11 @@ fn files(context: &Context) -> Vec<Check> {
         Err(error) => Check::fail("certificate and key", error.to_string(), RENEW),
     });
     checks.push(match certificate(&context.certificate) {
-        Ok(summary) => validity("own certificate", &summary, now(), RENEW),
+        Ok(summary) => {
+            let check = validity("own certificate", &summary, now(), RENEW);
+            let is_due = check.verdict == Verdict::Ok && summary.renewal_due() <= now();
+            if is_due { Check::warn(check.name, format!("{}, to be renewed", check.found), RENEW) } else { check }
+        }
         Err(problem) => Check::fail("own certificate", problem, RENEW),
     });
     checks.push(match certificate(&context.ca) {

@@ -93,15 +93,13 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
         DirectoryEvent::EnrolmentApproved { invite } => {
             Stored::EnrolmentApproved(pb::EnrolmentApproved { invite: id(invite.as_bytes()) })
         }
-        DirectoryEvent::CertificateRenewed { previous, issued } => {
-            Stored::CertificateRenewed(pb::CertificateRenewed {
-                previous: Bytes::copy_from_slice(previous),
-                certificate: Bytes::copy_from_slice(&issued.certificate),
-                public_key: Bytes::copy_from_slice(&issued.public_key),
-                fingerprint: Bytes::copy_from_slice(&issued.fingerprint),
-                not_after_us: Some(issued.not_after.0),
-            })
-        }
+        DirectoryEvent::CertificateRenewed { previous, issued } => Stored::CertificateRenewed(pb::CertificateRenewed {
+            previous: Bytes::copy_from_slice(previous),
+            certificate: Bytes::copy_from_slice(&issued.certificate),
+            public_key: Bytes::copy_from_slice(&issued.public_key),
+            fingerprint: Bytes::copy_from_slice(&issued.fingerprint),
+            not_after_us: Some(issued.not_after.0),
+        }),
     };
     let header = pb::Header {
         seq: entry.seq.0,

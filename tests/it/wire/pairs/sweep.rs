@@ -218,6 +218,11 @@ impl Asking<'_> {
         self.ask("InviteService/RevokeInvite", &request);
         let request = pb::CreateInviteRequest { request_id: self.id(), ..pb::CreateInviteRequest::default() };
         self.ask("InviteService/CreateInvite", &request);
+        let request =
+            pb::ApproveInviteRequest { request_id: self.id(), code: "0000-0000".into(), ..Default::default() };
+        self.ask("InviteService/ApproveInvite", &request);
+        let request = pb::RenewCertificateRequest { request_id: self.id(), ..pb::RenewCertificateRequest::default() };
+        self.ask("CertificateService/RenewCertificate", &request);
         self.ask("EnrolmentService/Enrol", &pb::EnrolRequest::default());
         self.ask("OrganisationService/ListOrganisations", &pb::ListOrganisationsRequest::default());
         self.ask("AccessService/ListRevocations", &pb::ListRevocationsRequest::default());
