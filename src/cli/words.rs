@@ -71,7 +71,8 @@ words! {
         CoordinatorMayForward => "coordinator_may_forward" ["forward"],
     }
     RoomStatus "status" { Open => "open", Closed => "closed" }
-    InviteStatus "status" { Open => "open", Used => "used", Revoked => "revoked", Expired => "expired" }
+    InviteStatus "status" { Open => "open", Used => "used", Revoked => "revoked", Expired => "expired", Waiting => "waiting", Approved => "approved",
+    }
     OrganisationStatus "status" { Active => "active", Suspended => "suspended" }
     Assessment "answer" { No => "no", Yes => "yes", Unknown => "unknown" ["do_not_know", "dont_know"] }
     AskAnswer "answer" { No => "no", RelayOnly => "relay_only" ["relay"], Yes => "yes" }

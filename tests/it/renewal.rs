@@ -261,8 +261,8 @@ async fn a_client_that_stays_connects_again_with_the_files_of_then() {
     ground.coordinator(&[&revoke[..], &[&hex(&old.fingerprint)]].concat());
     // The cut reaches the client when it does: until then its calls are refused or fail.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while clara.list_rooms(pb::ListRoomsRequest::default()).await.is_err() {
-        assert!(std::time::Instant::now() < deadline, "it never comes back");
+    while let Err(error) = clara.list_rooms(pb::ListRoomsRequest::default()).await {
+        assert!(std::time::Instant::now() < deadline, "it never comes back: {error}");
     }
 }
 

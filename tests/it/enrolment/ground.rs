@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,7 +24,7 @@ pub(crate) struct Ground {
     folder: tempfile::TempDir,
     pub(crate) authority: Authority,
     server: Child,
-    said: BufReader<ChildStderr>,
+    said: Receiver<String>,
     pub(crate) enrolment: String,
     pub(crate) address: String,
 }
@@ -90,7 +91,7 @@ impl Ground {
         let is_it = |fields: &serde_json::Value| {
             fields["message"].as_str().is_some_and(|message| message.to_lowercase().contains("reload"))
         };
-        next_line(&mut self.said, |fields| is_it(fields) && fields.to_string().contains(says));
+        next_line(&self.said, |fields| is_it(fields) && fields.to_string().contains(says));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -171,7 +172,7 @@ impl Drop for Ground {
 
 struct Serving {
     server: Child,
-    said: BufReader<ChildStderr>,
+    said: Receiver<String>,
     address: String,
     enrolment: String,
 }
@@ -184,20 +185,22 @@ impl Serving {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut said = BufReader::new(server.stderr.take().expect("piped"));
-        let (_, (address, enrolment)) = next_line(&mut said, |fields| !fields["enrolment"].is_null());
+        let log = BufReader::new(server.stderr.take().expect("piped"));
+        let (line, said) = channel();
+        // Read to the end: a server whose log nobody takes off the pipe waits for that.
+        std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|said| drop(line.send(said))));
+        let (_, (address, enrolment)) = next_line(&said, |fields| !fields["enrolment"].is_null());
         Self { server, said, address, enrolment }
     }
 }
 
 /// The fields of the next line that is wanted, and the addresses in them.
 fn next_line(
-    said: &mut BufReader<ChildStderr>,
+    said: &Receiver<String>,
     wanted: impl Fn(&serde_json::Value) -> bool,
 ) -> (serde_json::Value, (String, String)) {
     loop {
-        let mut line = String::new();
-        assert!(said.read_line(&mut line).expect("text") > 0, "the server goes on");
+        let line = said.recv().expect("the server goes on");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         let fields = value["fields"].clone();
         if wanted(&fields) {
