@@ -20,6 +20,7 @@ mod deliveries;
 mod dev;
 mod dev_world;
 mod doctor;
+mod export;
 mod failure;
 mod files;
 mod find;
@@ -197,6 +198,7 @@ fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), F
     match command {
         Command::Certs(command) => match command {
             Certs::Renew(command) => block_on(renew::run(command, session)),
+            Certs::Export(command) => export::run(&command, session),
             Certs::Revoke(command) => block_on(access::revoke(command, session)),
             Certs::Reinstate(command) => block_on(access::reinstate(command, session)),
             Certs::Revocations => block_on(access::revocations(session)),
@@ -256,6 +258,8 @@ mod tests {
             "certs show a.pem b.pem",
             "certs renew",
             "certs renew --daemon --context region-a",
+            "certs export --pkcs12 me.p12",
+            "certs export --pkcs12 me.p12 --password-file password --context region-a --output json",
             "certs revoke --certificate 0123 --of org/region-a/user/anna --reason stolen",
             "certs revoke --actor org/region-a/user/anna --reason left",
             "certs revoke --organisation region-a --reason left",
@@ -383,6 +387,8 @@ mod tests {
             "tail --after -1",
             "certs issue --authority ca --directory x",
             "post text --tlp pink",
+            "certs export",
+            "certs export --pkcs12 me.p12 --password words",
             "room invite region-b --role boss",
             "consent withdraw --message 12 --all",
             "consent withdraw --message region-a",
