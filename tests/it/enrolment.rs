@@ -274,3 +274,28 @@ async fn r4_who_waits_and_who_is_approved_outlives_a_crash() {
     line.address = ground.enrolment.clone();
     assert_eq!(ground.enrol(&line, key).await.expect("the same").certificate, issued.certificate);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_of_a_line_is_in_the_store() {
+    let ground = Ground::new();
+    let (used, open) = (ground.invite(&["--register", "Region C"]), ground.invite(&[]));
+    ground.enrol(&used, request()).await.expect("issued");
+    let mut read = 0;
+    let mut folders = vec![ground.path("store")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path).expect("a file");
+            read += bytes.len();
+            for line in [&used, &open] {
+                let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+                assert!(!has(&line.secret.0) && !has(line.to_string().as_bytes()), "{}", path.display());
+            }
+        }
+    }
+    assert!(read > 1000, "the store was read: {read} bytes");
+}
