@@ -68,6 +68,7 @@ pub(crate) fn request(data: &[u8]) {
         44 => AnswerIntroductionRequest, from::answer_introduction;
         45 => RecordConnectionRequest, from::record_connection;
         46 => ListConnectionsRequest, |request| from::list_connections(&request);
+        47 => RecordExportRequest, from::record_export;
     }
 }
 

@@ -19,6 +19,7 @@ mod non_interference;
 mod pure;
 mod refused_stores;
 mod renewal;
+mod room_export;
 mod scenarios;
 mod simulation;
 mod tidy;
