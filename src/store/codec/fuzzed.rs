@@ -8,7 +8,7 @@ use crate::room::chain;
 use crate::room::directory::DirectoryEntry;
 use crate::room::event::Entry;
 use crate::room::ids::{Actor, Index, RoomId, Seq};
-use crate::room::mailbox::{Mailbox, Mailboxes, Range};
+use crate::room::mailbox::{Mailbox, Mailboxes};
 use crate::store::StoredFrame;
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -62,7 +62,7 @@ fn last(mailboxes: &Mailboxes, actor: &Actor) -> u64 {
 
 /// A seed of [`deliveries`].
 #[cfg(test)]
-pub(crate) fn seed_of_deliveries(asked: u64, ranges: &[Range]) -> Vec<u8> {
+pub(crate) fn seed_of_deliveries(asked: u64, ranges: &[crate::room::mailbox::Range]) -> Vec<u8> {
     let mut bytes = asked.to_be_bytes().to_vec();
     for range in ranges {
         let range = to_stored::range(range).encode_to_vec();
