@@ -2,9 +2,12 @@
 //!
 //! One post uses up the bytes of half an hour, so that no test depends on how fast the machine is.
 
+use std::time::Instant;
+
 use samverkan::api as pb;
 use samverkan::engine::Rates;
 use samverkan::identity::Rate;
+use samverkan::limits;
 use samverkan::service::StreamLimits;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -49,8 +52,10 @@ async fn who_posts_too_fast_is_refused_alone_and_in_that_room_alone() {
     let (coordinator, [a, b], [room, other]) = limited(&mut world, rates).await;
     a.post(&room, logs("the one")).await.expect("within the rate");
     let request = pb::PostMessageRequest { request_id: id(), room_id: room.clone(), draft: Some(logs("too fast")) };
+    let begun = Instant::now();
     let refused = a.raw("MessageService/PostMessage", &request).await.expect_err("over it");
     assert_too_fast(&refused);
+    assert!(begun.elapsed() >= limits::RETRY_DELAY, "asking again at once is no faster than waiting");
     let colleague = world.peer("region-a/user/bo").await;
     assert_too_fast(&colleague.post(&room, logs("a colleague's")).await.expect_err("the organisation's rate"));
     a.post(&other, logs("elsewhere")).await.expect("another room has a rate of its own");
