@@ -279,6 +279,7 @@ mod tests {
                 "authority",
                 information(|asks| asks.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)),
             ),
+            ("signing_request", "long_oid", information(long_oid)),
             ("cursor", "deliveries", codec::seed_of_deliveries(3, &deliveries())),
             ("cursor", "end_of_numbers", codec::seed_of_deliveries(u64::MAX, &end_of_numbers())),
             ("stored", "room_closed", codec::seed(&entry)),
@@ -314,6 +315,12 @@ mod tests {
         asks.subject_alt_names = vec![rcgen::SanType::URI(uri)];
         asks.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
         asks.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    }
+
+    /// Each part is written with one byte and told with four.
+    fn long_oid(asks: &mut rcgen::CertificateParams) {
+        let oid = [&[2, 5][..], &[100; 3500]].concat();
+        asks.custom_extensions = vec![rcgen::CustomExtension::from_oid_content(&oid, vec![5, 0])];
     }
 
     fn range(first: u64, runs: Vec<Run>) -> Range {
