@@ -344,3 +344,16 @@ pub const AUDIT_SCAN_MAX: usize = 20_000;
 /// Records of the audit trail after which a start need not verify those before them: at some 200 bytes each about 3 MB, a tenth of a
 /// second. The trail itself has no end.
 pub const AUDIT_TAIL_RECORDS: u64 = 16 * 1024;
+
+/// Characters of the password of a PKCS#12 file. The file may be carried about, and guessed at for as long as somebody likes.
+pub const PASSWORD_CHARS_MIN: usize = 8;
+
+/// Characters of such a password. Programs that read the file cut, or refuse, longer ones.
+pub const PASSWORD_CHARS_MAX: usize = 128;
+
+/// Bytes that are read of a password's file. The first line counts; whoever names a log by mistake learns it at once.
+pub const PASSWORD_FILE_BYTES_MAX: u64 = 4 * 1024;
+
+/// Rounds of key derivation in a PKCS#12 file, for its encryption and for its checksum alike, since the cheaper one is what is
+/// guessed against: half a second for who has the password, and as much for each guess.
+pub const PKCS12_ROUNDS: u64 = 600_000;

@@ -8,6 +8,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::access::{Reinstate, Revoke};
+use super::export::Export;
 use super::failure::{Exit, Failure};
 use super::output::{Output, note};
 use crate::client::{Context, Time, time_text};
@@ -21,6 +22,8 @@ use crate::room::ids::{Actor, Timestamp};
 pub(crate) enum Certs {
     #[command(flatten)]
     OnDisk(OnDisk),
+    /// Write the key and certificates of a context to a PKCS#12 file, for browsers and other programs
+    Export(Export),
     /// Take access away from a certificate, a person or program, or an organisation: it is refused, and cut within a second
     Revoke(Revoke),
     /// Let a revoked person or program in again

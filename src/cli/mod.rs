@@ -20,6 +20,7 @@ mod deliveries;
 mod dev;
 mod dev_world;
 mod doctor;
+mod export;
 mod failure;
 mod find;
 mod inspect;
@@ -187,6 +188,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let session = Session { context: cli.context, output };
     match cli.command {
         Command::Certs(command) => match command {
+            Certs::Export(command) => export::run(&command, &session),
             Certs::Revoke(command) => block_on(access::revoke(command, &session)),
             Certs::Reinstate(command) => block_on(access::reinstate(command, &session)),
             Certs::Revocations => block_on(access::revocations(&session)),
@@ -244,6 +246,8 @@ mod tests {
             "certs issue --authority ca --directory anna --actor org/region-a/user/anna --address broker:7443",
             "certs issue --authority ca --directory server --server broker.example,127.0.0.1",
             "certs show a.pem b.pem",
+            "certs export --pkcs12 me.p12",
+            "certs export --pkcs12 me.p12 --password-file password --context region-a --output json",
             "certs revoke --certificate 0123 --of org/region-a/user/anna --reason stolen",
             "certs revoke --actor org/region-a/user/anna --reason left",
             "certs revoke --organisation region-a --reason left",
@@ -368,6 +372,8 @@ mod tests {
             "tail --after -1",
             "certs issue --authority ca --directory x",
             "post text --tlp pink",
+            "certs export",
+            "certs export --pkcs12 me.p12 --password words",
             "room invite region-b --role boss",
             "consent withdraw --message 12 --all",
             "consent withdraw --message region-a",

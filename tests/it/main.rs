@@ -7,6 +7,7 @@ mod disclosure;
 mod doctor;
 mod edge;
 mod enrolment;
+mod export;
 mod failure_modes;
 mod golden;
 mod histories;
