@@ -79,7 +79,7 @@ impl Part {
     }
 
     /// What is to be kept, once it is worth it.
-    fn to_keep(&mut self) -> Option<(RoomId, Vec<u8>)> {
+    fn keep(&mut self) -> Option<(RoomId, Vec<u8>)> {
         let next = self.end.next_entry();
         if next.0 - self.kept.0 < limits::AUDIT_TAIL_RECORDS {
             return None;
@@ -148,7 +148,7 @@ pub(crate) fn load(store: &dyn Store) -> Result<Loaded, LoadError> {
             );
             part.last_position()
         });
-        if let Some((room, bytes)) = part.to_keep() {
+        if let Some((room, bytes)) = part.keep() {
             store.keep_snapshot(room, &bytes);
         }
         loaded.last_recorded_at = last;
@@ -206,7 +206,7 @@ impl Segments {
 
     /// Keeps where reading can begin, if that is worth it, on another thread.
     pub(super) fn keep(&self) {
-        if let Some((room, bytes)) = self.with(|parts| parts.last_mut().and_then(Part::to_keep)) {
+        if let Some((room, bytes)) = self.with(|parts| parts.last_mut().and_then(Part::keep)) {
             let store = self.store.clone();
             tokio::task::spawn_blocking(move || store.keep_snapshot(room, &bytes));
         }
