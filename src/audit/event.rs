@@ -164,6 +164,13 @@ pub enum AuditEvent {
         /// Through whose.
         organisation: OrganisationId,
     },
+    /// An actor took out of a room what it may see.
+    RoomExported {
+        /// Who.
+        by: Actor,
+        /// Which.
+        room: RoomId,
+    },
     /// Messages were forwarded to the police as their source's answer allows.
     MessagesForwarded {
         /// Who did it.
@@ -376,6 +383,7 @@ impl AuditEvent {
             Self::RoleChanged { by, room, organisation } => (Kind::RoleChanged, Facts::about(by, room, organisation)),
             Self::ReportRead { by, room, organisation } => (Kind::ReportRead, Facts::about(by, room, organisation)),
             Self::SeenAs { by, room, organisation } => (Kind::SeenAs, Facts::about(by, room, organisation)),
+            Self::RoomExported { by, room } => (Kind::RoomExported, Facts::in_room(by, room)),
             Self::MessagesForwarded { by, room, organisation } => {
                 (Kind::MessagesForwarded, Facts::about(by, room, organisation))
             }

@@ -61,6 +61,7 @@ pub(crate) fn of_room(room: RoomId, entry: &Entry) -> Option<AuditEvent> {
             Some(AuditEvent::ReportRead { by, room, organisation: organisation.clone() })
         }
         Event::RoomSeenAs { organisation } => Some(AuditEvent::SeenAs { by, room, organisation: organisation.clone() }),
+        Event::RoomExported { .. } => Some(AuditEvent::RoomExported { by, room }),
         Event::MessagesForwarded { organisation, .. } => {
             Some(AuditEvent::MessagesForwarded { by, room, organisation: organisation.clone() })
         }

@@ -84,6 +84,8 @@ kinds! {
     LegallyDisclosed = 44, "legally_disclosed";
     /// The trail was read.
     TrailRead = 45, "trail_read";
+    /// What an actor may see of a room was exported.
+    RoomExported = 46, "room_exported";
     /// A certificate was issued.
     CertificateIssued = 50, "certificate_issued";
     /// A certificate was renewed.

@@ -75,6 +75,21 @@ impl Told {
         self
     }
 
+    /// What happened.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// What somebody wrote, if it has several lines.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What else is to be known.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.more
+    }
+
     /// As it is printed: escaped, and coloured if that is wanted.
     pub(crate) fn printed(&self, colour: bool) -> String {
         let paint = |style: Style, line: String| if colour { format!("{style}{line}{style:#}") } else { line };
@@ -120,11 +135,17 @@ impl Teller {
     pub(crate) fn tell(&mut self, index: u64, delivery: &pb::Delivery) -> Told {
         let time = short_time(delivery.recorded_time.as_ref());
         let time = if time.is_empty() { "-".to_owned() } else { time };
+        let told = self.words(index, delivery);
+        Told { line: format!("{time:<20}  {index:>4}  {}", told.line), ..told }
+    }
+
+    /// The same without when and where, for a table that has columns for these.
+    pub(crate) fn words(&mut self, index: u64, delivery: &pb::Delivery) -> Told {
         let told = self.what(index, delivery);
         if let Some(id) = delivery.content.as_ref().and_then(events::id_of).and_then(|id| Uuid::parse_str(id).ok()) {
             self.places.insert(id, index);
         }
-        Told { line: format!("{time:<20}  {index:>4}  {}", told.line), ..told }
+        told
     }
 
     fn what(&self, index: u64, delivery: &pb::Delivery) -> Told {
@@ -195,6 +216,7 @@ impl Teller {
             Content::Introduced(introduced) => events::introduced(introduced),
             Content::ReportRead(read) => events::report_read(read),
             Content::RoomSeenAs(seen) => events::room_seen_as(seen),
+            Content::RoomExported(exported) => events::room_exported(exported),
             Content::AccessChanged(changed) => events::access_changed(changed),
         }
     }

@@ -343,6 +343,7 @@ pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
         Some(Content::Introduced(event)) => ("introduced", events::introduced(event)),
         Some(Content::ReportRead(event)) => ("report_read", events::report_read(event)),
         Some(Content::RoomSeenAs(event)) => ("room_seen_as", events::room_seen_as(event)),
+        Some(Content::RoomExported(event)) => ("room_exported", events::room_exported(event)),
         Some(Content::AccessChanged(event)) => ("access_changed", events::access_changed(event)),
     };
     let mut object = Map::new();

@@ -43,6 +43,7 @@ mod reload;
 mod report;
 mod room;
 mod room_acts;
+mod room_export;
 mod seed;
 mod serve;
 mod session;
@@ -283,6 +284,8 @@ mod tests {
             "room role region-b third-party",
             "room participants --room 1234",
             "room close",
+            "room export --directory x",
+            "room export 1234 --directory x --output json",
             "room reopen --room 1234",
             "post text --room 1234 --material logs --tlp amber --to region-b,cert-se",
             "post --file log.txt --lossy --reply-to 1234 --occurred 2026-12-01T00:00:00Z",
@@ -389,6 +392,7 @@ mod tests {
             "relay reject 21",
             "message retract 12",
             "post text --acknowledge-by soon",
+            "room export 1234",
             "room introduce region-a vendor-x",
             "room introduce region-a vendor-x --to-first one",
             "introduction accept 9",

@@ -59,7 +59,7 @@ impl Output {
 
     /// One JSON object on a line of its own.
     pub(crate) fn json(self, value: &Value) -> Result<(), Failure> {
-        write_line(&escape_json(&value.to_string()))
+        write_line(&one_json(value, false))
     }
 
     /// Text for people on standard output that was escaped before, and may be coloured.
@@ -71,6 +71,12 @@ impl Output {
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
         write_line(&escape(text))
     }
+}
+
+/// A JSON object as it is printed and kept: on one line, or for people.
+pub(crate) fn one_json(value: &Value, pretty: bool) -> String {
+    let text = if pretty { format!("{value:#}") } else { value.to_string() };
+    escape_json(&text).into_owned()
 }
 
 fn write_line(text: &str) -> Result<(), Failure> {
@@ -180,7 +186,8 @@ fn escape_json(json: &str) -> Cow<'_, str> {
     if !json.chars().any(steers) {
         return Cow::Borrowed(json);
     }
-    let escape = |c: char| if steers(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    // Between values, line ends stand for themselves; within one, JSON has escaped them.
+    let escape = |c: char| if steers(c) && c != '\n' { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
     Cow::Owned(json.chars().map(escape).collect())
 }
 

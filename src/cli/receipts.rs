@@ -9,7 +9,7 @@ use super::output::table;
 use super::room::RoomArgument;
 use super::session::Session;
 use super::words::plain;
-use crate::client::pb;
+use crate::client::{Client, ClientError, pb};
 
 pub(crate) const HELP: &str = "\
 Organisations that you can't see are not in it. The record is written before a message leaves the server.
@@ -21,21 +21,45 @@ Examples:
 pub(crate) async fn run(message: &Handle, room: &RoomArgument, session: &Session) -> Result<(), Failure> {
     let here = Here::enter(session, room).await?;
     let message_id = here.id(message, MESSAGE).await?;
-    let mut request = pb::GetReceiptsRequest {
-        room_id: here.room_id.clone(),
-        message_id: message_id.clone(),
-        page_size: 1000,
-        ..Default::default()
-    };
-    let mut all = here.client.get_receipts(request.clone()).await?;
+    let all = all(&here.client, &here.room_id, &message_id).await?;
+    session.output.show(&json::receipts(&message_id, &all), || session.output.line(&text(&message_id, &all)))
+}
+
+/// Everything about who has a message.
+pub(crate) async fn all(
+    client: &Client,
+    room_id: &str,
+    message_id: &str,
+) -> Result<pb::GetReceiptsResponse, ClientError> {
+    let (room_id, message_id) = (room_id.to_owned(), message_id.to_owned());
+    let mut request = pb::GetReceiptsRequest { room_id, message_id, page_size: 1000, ..Default::default() };
+    let mut all = client.get_receipts(request.clone()).await?;
     while !all.next_page_token.is_empty() {
         request.page_token = std::mem::take(&mut all.next_page_token);
-        let page = here.client.get_receipts(request.clone()).await?;
+        let page = client.get_receipts(request.clone()).await?;
         all.receipts.extend(page.receipts);
         all.relays.extend(page.relays);
         all.next_page_token = page.next_page_token;
     }
-    session.output.show(&json::receipts(&message_id, &all), || session.output.line(&text(&message_id, &all)))
+    Ok(all)
+}
+
+/// Who has received it, one line for each: since when, on what ground, and what came of it.
+pub(crate) fn in_words(receipts: &pb::GetReceiptsResponse) -> Vec<String> {
+    let received = receipts.receipts.iter().filter(|receipt| receipt.delivered_time.is_some()).map(|receipt| {
+        let (who, when) = (name(receipt.participant.as_ref()), short_time(receipt.delivered_time.as_ref()));
+        let mut line = format!("{who}, {when}, {}", ground(receipt.basis()));
+        if let Some(time) = &receipt.acknowledged_time {
+            line.push_str(&format!(", acknowledged {}", short_time(Some(time))));
+        }
+        if !receipt.sees {
+            line.push_str(", no longer");
+        }
+        line
+    });
+    let reads = receipts.coordinator_reads.iter();
+    let reads = reads.map(|read| format!("{}, {}", read.actor, short_time(read.delivered_time.as_ref())));
+    received.chain(reads).collect()
 }
 
 /// On what ground somebody has received it, as the end of `received …`.

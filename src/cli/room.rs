@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::json;
 use super::output::{note, table};
 use super::room_acts::{self, RoomAct};
+use super::room_export::{self, Export};
 use super::session::{self, Session, all_pages, short};
 use super::words::{parse, plain};
 use crate::client::{Time, pb};
@@ -27,6 +28,9 @@ pub(crate) enum RoomCommand {
     Common(Common),
     #[command(flatten)]
     Act(RoomAct),
+    /// Write what you may see of a room to a folder: for programs, to print, for the record; that you did is on record
+    #[command(after_help = room_export::HELP)]
+    Export(Export),
 }
 
 /// Opening, joining, leaving.
@@ -118,6 +122,7 @@ pub(crate) async fn run(command: RoomCommand, session: &Session) -> Result<(), F
     match command {
         RoomCommand::Common(command) => common(command, session).await,
         RoomCommand::Act(command) => room_acts::run(command, session).await,
+        RoomCommand::Export(command) => room_export::run(command, session).await,
     }
 }
 

@@ -107,6 +107,8 @@ calls! {
     rooms.close_room(CloseRoomRequest) -> CloseRoomResponse;
     write /// Opens a closed room again.
     rooms.reopen_room(ReopenRoomRequest) -> ReopenRoomResponse;
+    write /// Puts on record that the caller exports what it may see of a room, which it then reads.
+    rooms.record_export(RecordExportRequest) -> RecordExportResponse;
     write /// Replaces a room's terms; every consent lapses.
     rooms.change_terms(ChangeTermsRequest) -> ChangeTermsResponse;
 

@@ -282,7 +282,8 @@ pub(super) fn is_urgent(command: &Command) -> bool {
         | Command::ProposeIntroduction { .. }
         | Command::AnswerIntroduction { .. }
         | Command::ReadReport { .. }
-        | Command::SeeAs { .. } => false,
+        | Command::SeeAs { .. }
+        | Command::RecordExport { .. } => false,
     }
 }
 
@@ -324,6 +325,7 @@ pub(super) fn command_bytes(command: &Command) -> usize {
         | Command::ProposeIntroduction { .. }
         | Command::AnswerIntroduction { .. }
         | Command::ReadReport { .. }
-        | Command::SeeAs { .. } => 4096,
+        | Command::SeeAs { .. }
+        | Command::RecordExport { .. } => 4096,
     }
 }

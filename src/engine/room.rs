@@ -658,6 +658,7 @@ fn changes_listing(event: &Event) -> bool {
         | Event::Introduced { .. }
         | Event::ReportRead { .. }
         | Event::RoomSeenAs { .. }
+        | Event::RoomExported { .. }
         | Event::AccessChanged { .. } => false,
     }
 }

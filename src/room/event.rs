@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub use self::command::{Command, Draft, OpenRoom, OpeningReport, RelayDraft};
 use super::consent::{ConsentChange, Scope};
 use super::ids::{
-    Actor, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId, RecallId,
-    ReleaseId, RequestId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
+    RecallId, ReleaseId, RequestId, Seq, Timestamp,
 };
 use super::words::{AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
 
@@ -349,6 +349,13 @@ pub enum Event {
         /// As whom.
         organisation: OrganisationId,
     },
+    /// An actor, the author of the entry, took out of the room what it may see: all that its mailbox had until this entry.
+    RoomExported {
+        /// The actor's organisation.
+        organisation: OrganisationId,
+        /// The export.
+        export: ExportId,
+    },
     /// An actor of the coordinator, the author of the entry, took somebody's access away or gave it back.
     AccessChanged {
         /// Whose.
@@ -465,6 +472,7 @@ impl Event {
             | Self::Introduced { .. }
             | Self::ReportRead { .. }
             | Self::RoomSeenAs { .. }
+            | Self::RoomExported { .. }
             | Self::AccessChanged { .. } => false,
         }
     }

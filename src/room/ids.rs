@@ -86,6 +86,10 @@ uuid_id! {
     DisclosureId
 }
 uuid_id! {
+    /// One export of a room.
+    ExportId
+}
+uuid_id! {
     /// Chosen by the caller for one write, so that a retry has one effect.
     RequestId
 }

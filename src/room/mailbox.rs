@@ -467,6 +467,7 @@ pub fn may_take_back(event: &Event) -> bool {
         | Event::Introduced { .. }
         | Event::ReportRead { .. }
         | Event::RoomSeenAs { .. }
+        | Event::RoomExported { .. }
         | Event::AccessChanged { .. } => false,
     }
 }

@@ -627,6 +627,7 @@ impl RoomState {
                 Trace::Everybody
             }
             Event::RoomSeenAs { organisation }
+            | Event::RoomExported { organisation, .. }
             | Event::ReportRead { organisation }
             | Event::PoliceReportMade { organisation, .. }
             | Event::PoliceReportDue { organisation }

@@ -83,6 +83,7 @@ table! {
     CLOSE_ROOM: "/samverkan.v1.RoomService/CloseRoom", RoomDecides, Writes;
     REOPEN_ROOM: "/samverkan.v1.RoomService/ReopenRoom", RoomDecides, Writes;
     CHANGE_TERMS: "/samverkan.v1.RoomService/ChangeTerms", RoomDecides, Writes;
+    RECORD_EXPORT: "/samverkan.v1.RoomService/RecordExport", RoomDecides, Writes;
 
     POST_MESSAGE: "/samverkan.v1.MessageService/PostMessage", RoomDecides, Writes;
     POST_MESSAGES: "/samverkan.v1.MessageService/PostMessages", RoomDecides, Writes;

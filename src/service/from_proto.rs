@@ -70,6 +70,7 @@ writes!(
     RemoveParticipantRequest,
     ChangeRoleRequest,
     CloseRoomRequest,
+    RecordExportRequest,
     ReopenRoomRequest,
     PostMessageRequest,
     GiveConsentRequest,
@@ -259,6 +260,13 @@ pub(super) fn change_role(mut request: api::ChangeRoleRequest) -> Result<Changin
 pub(super) fn close_room(mut request: api::CloseRoomRequest) -> Result<(Request, RoomId), CallError> {
     let mut fields = Fields::default();
     let id = write(&mut fields, authorisation::CLOSE_ROOM, &mut request);
+    let room = fields.room(&request.room_id);
+    fields.finish(|| Some((id?, room?)))
+}
+
+pub(super) fn record_export(mut request: api::RecordExportRequest) -> Result<(Request, RoomId), CallError> {
+    let mut fields = Fields::default();
+    let id = write(&mut fields, authorisation::RECORD_EXPORT, &mut request);
     let room = fields.room(&request.room_id);
     fields.finish(|| Some((id?, room?)))
 }

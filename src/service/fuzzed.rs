@@ -100,6 +100,7 @@ requests! {
     60 => RevokeInviteRequest, from::revoke_invite;
     61 => ListInvitesRequest, |request| from::page_size(request.page_size);
     62 => EnrolRequest, |request| from::enrol(&request);
+    63 => RecordExportRequest, from::record_export;
 }
 
 fn read<M: Message + Default, T>(name: &str, bytes: &[u8], read: impl FnOnce(M) -> Result<T, CallError>) {

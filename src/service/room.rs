@@ -10,7 +10,7 @@ use crate::api::{self, room_service_server::RoomService};
 use crate::engine::Opening;
 use crate::room::disclose::{self, Reader};
 use crate::room::event::{Command, Event};
-use crate::room::ids::{InvitationId, ParticipantId, RoomId};
+use crate::room::ids::{ExportId, InvitationId, ParticipantId, RoomId};
 use crate::room::refusal::Refusal;
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -89,6 +89,10 @@ impl RoomService for Edge {
 
     async fn change_terms(&self, request: Request<api::ChangeTermsRequest>) -> Answer<api::ChangeTermsResponse> {
         self.unary(authorisation::CHANGE_TERMS, request, change_terms).await
+    }
+
+    async fn record_export(&self, request: Request<api::RecordExportRequest>) -> Answer<api::RecordExportResponse> {
+        self.unary(authorisation::RECORD_EXPORT, request, record_export).await
     }
 }
 
@@ -236,6 +240,17 @@ async fn reopen_room(call: Call, request: api::ReopenRoomRequest) -> Result<api:
     let (id, room) = from_proto::reopen_room(request)?;
     let written = call.write(room, id, Command::Reopen).await?;
     Ok(api::ReopenRoomResponse { recorded_time: Some(to_proto::time(written.recorded_at)) })
+}
+
+async fn record_export(call: Call, request: api::RecordExportRequest) -> Result<api::RecordExportResponse, CallError> {
+    let (id, room) = from_proto::record_export(request)?;
+    let export = ExportId(call.engine().new_id());
+    let written = call.write(room, id, Command::RecordExport { export }).await?;
+    let Event::RoomExported { export, .. } = written.event else { return call.unexpected() };
+    Ok(api::RecordExportResponse {
+        export_id: export.to_string(),
+        recorded_time: Some(to_proto::time(written.recorded_at)),
+    })
 }
 
 async fn change_terms(call: Call, request: api::ChangeTermsRequest) -> Result<api::ChangeTermsResponse, CallError> {

@@ -59,6 +59,10 @@ async fn every_act_of_the_coordinator_is_in_the_trail_when_it_is_acknowledged_an
     let look =
         pb::SeeAsRequest { room_id: room.clone(), participant: "region-a".into(), ..pb::SeeAsRequest::default() };
     let _: pb::SeeAsResponse = coordinator.call("CoordinationService/SeeAs", &look).await.expect("a look");
+    let export = pb::RecordExportRequest { request_id: id(), room_id: room.clone() };
+    for _ in 0..2 {
+        let _: pb::RecordExportResponse = a.call("RoomService/RecordExport", &export).await.expect("on record");
+    }
     let close = pb::CloseRoomRequest { request_id: id(), room_id: room.clone() };
     for _ in 0..2 {
         let _: pb::CloseRoomResponse = coordinator.call("RoomService/CloseRoom", &close).await.expect("closed");
@@ -69,6 +73,7 @@ async fn every_act_of_the_coordinator_is_in_the_trail_when_it_is_acknowledged_an
         "room_opened",
         "organisation_invited",
         "seen_as",
+        "room_exported",
         "room_closed",
         "organisation_suspended",
     ];
@@ -79,6 +84,7 @@ async fn every_act_of_the_coordinator_is_in_the_trail_when_it_is_acknowledged_an
         "room_opened",
         "organisation_invited",
         "seen_as",
+        "room_exported",
         "room_closed",
         "organisation_suspended",
     ];
@@ -86,6 +92,7 @@ async fn every_act_of_the_coordinator_is_in_the_trail_when_it_is_acknowledged_an
     let look = &records[4];
     assert_eq!((look.room_id.as_str(), look.organisation_id.as_str(), look.count), (&*room, "region-a", 1));
     assert!(look.actor.starts_with("org/cert-se/"), "{look:?}");
+    assert_eq!((records[5].actor.as_str(), &*records[5].room_id), ("org/region-a/user/duty", &*room));
     let all = format!("{:?}", list(&coordinator, &pb::ListAuditRecordsRequest::default()).await);
     assert!(!all.contains("SECRET"), "no text is in it");
     // Page by page, one record each: reading ends, though it is itself recorded.

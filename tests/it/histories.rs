@@ -9,8 +9,8 @@ use samverkan::room::event::{
     AccessChange, AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject,
 };
 use samverkan::room::ids::{
-    Actor, ActorKind, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, Seq, Timestamp,
+    Actor, ActorKind, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
+    ParticipantId, RecallId, ReleaseId, Seq, Timestamp,
 };
 use samverkan::room::state::Status;
 use samverkan::room::words::{
@@ -100,6 +100,11 @@ pub(crate) fn ask(label: &str) -> AskId {
 /// The id of a legal disclosure.
 pub(crate) fn disclosure(label: &str) -> DisclosureId {
     DisclosureId::from_bytes(id_of(&format!("disclosure/{label}")))
+}
+
+/// The id of an export.
+pub(crate) fn export(label: &str) -> ExportId {
+    ExportId::from_bytes(id_of(&format!("export/{label}")))
 }
 
 /// The id of one side of an introduction.
@@ -506,7 +511,10 @@ impl Cast {
                 let side = |n: usize| (introduction(&format!("{label}/{n}")), names[n].clone(), "words".into());
                 (anna, Command::ProposeIntroduction { sides: [side(0), side(1)] })
             }
-            97 => (anna, Command::SeeAs { participant: self.any_name(rng) }),
+            97 => match rng.below(2) {
+                0 => (anna, Command::SeeAs { participant: self.any_name(rng) }),
+                _ => (eva(&other), Command::RecordExport { export: export(label) }),
+            },
             _ => match rng.below(3) {
                 0 => (anna, Command::ChangeTerms { terms: "Other terms".into() }),
                 _ => (anna, Command::ReadReport { of: self.any_name(rng) }),

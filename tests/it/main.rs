@@ -18,6 +18,7 @@ mod mutants;
 mod non_interference;
 mod pure;
 mod refused_stores;
+mod room_export;
 mod scenarios;
 mod simulation;
 mod tidy;

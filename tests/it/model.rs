@@ -232,6 +232,7 @@ impl Model {
             | Event::Introduced { .. }
             | Event::ReportRead { .. }
             | Event::RoomSeenAs { .. }
+            | Event::RoomExported { .. }
             | Event::AccessChanged { .. } => {}
         }
     }

@@ -19,7 +19,7 @@ use samverkan::room::words::{AskAnswer, Audience, Material, RecallAnswer, Role, 
 
 use crate::disclosure::from_env;
 use crate::histories::{
-    Cast, MINUTE, Rng, Step, access_change, ask, digest_of, disclosure, introduction, invitation, message,
+    Cast, MINUTE, Rng, Step, access_change, ask, digest_of, disclosure, export, introduction, invitation, message,
     organisation, participant, plain_draft, recall, release, service, user,
 };
 use crate::pure::PureRoom;
@@ -270,6 +270,7 @@ impl Watch {
             },
             Command::ReadReport { of: named.clone() },
             Command::SeeAs { participant: named.clone() },
+            Command::RecordExport { export: export("probe") },
             Command::Remove { participant: named.clone(), reason: "r".into() },
             Command::Ask {
                 ask: ask("probe"),
@@ -548,6 +549,9 @@ impl Watch {
                 }
                 if rng.chance(20) {
                     return Some((anna, Command::SeeAs { participant: to_third[0].clone() }));
+                }
+                if rng.chance(20) {
+                    return Some((eva(&third), Command::RecordExport { export: export(label) }));
                 }
                 let side = |n: usize, name: Name| (introduction(&format!("{label}/{n}")), name, "hidden".into());
                 let name = self.cast.name(rng, &other);

@@ -19,7 +19,7 @@ use samverkan::room::refusal::Refusal;
 use samverkan::room::state::Status;
 use sha2::{Digest as _, Sha256};
 
-use crate::histories::{id_of, invitation, message, organisation, participant};
+use crate::histories::{export, id_of, invitation, message, organisation, participant};
 use crate::pure::{Found, PureRoom};
 use crate::transcript::{self as words, Command, ConsentWords, MINUTE, World, duration, lines, mailbox, reason};
 
@@ -345,6 +345,7 @@ impl PureWorld {
                 done = format!("relayed {label}");
                 event::Command::PublishRelay { message: message(label), draft: Arc::new(relay_draft(command, now)) }
             }
+            "export" => event::Command::RecordExport { export: export(&self.here.room.entries.len().to_string()) },
             "close" => event::Command::Close,
             "reopen" => event::Command::Reopen,
             _ => self.full(command),

@@ -55,6 +55,7 @@
 //! catch-up BY...                             they have read everything up to here
 //! participants BY
 //! room BY
+//! export BY                                  it goes on record that BY exports what it may see
 //! close | reopen                             the coordinator
 //! clock +30m                                 time passes
 //! ```

@@ -167,6 +167,10 @@ impl WireWorld {
                     pb::ChangeRoleRequest { request_id, room_id, participant: self.name(by), role: role(command) };
                 self.done::<pb::ChangeRoleResponse>(coordinator, "RoomService/ChangeRole", &request)
             }
+            "export" => {
+                let request = pb::RecordExportRequest { request_id, room_id };
+                self.done::<pb::RecordExportResponse>(by, "RoomService/RecordExport", &request)
+            }
             "close" => {
                 let request = pb::CloseRoomRequest { request_id, room_id };
                 self.done::<pb::CloseRoomResponse>(coordinator, "RoomService/CloseRoom", &request)

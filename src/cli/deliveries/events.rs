@@ -331,6 +331,15 @@ pub(super) fn room_seen_as(seen: &pb::RoomSeenAs) -> Told {
     }
 }
 
+pub(super) fn room_exported(exported: &pb::RoomExported) -> Told {
+    match is_caller(exported.participant.as_ref()) {
+        true => format!("{} exported what it may see of the room", exported.actor).into(),
+        false => {
+            format!("{} of {} exported what it may see of the room", exported.actor, who(&exported.participant)).into()
+        }
+    }
+}
+
 pub(super) fn access_changed(changed: &pb::AccessChanged) -> Told {
     let (actor, by) = (&changed.actor, &changed.changed_by);
     match changed.change() {

@@ -534,6 +534,20 @@ fn what_the_coordinator_read_and_changed_is_told() {
         seen(of("region-a")),
         expect!["2025-12-01 00:00:00Z    12  org/cert-se/user/anna looked at the room as region-a sees it"],
     );
+    let exported = |participant| {
+        let (export_id, actor) = (FIRST.into(), "org/region-a/user/astrid".into());
+        Content::RoomExported(pb::RoomExported { participant, export_id, actor })
+    };
+    reads(
+        exported(me()),
+        expect!["2025-12-01 00:00:00Z    12  org/region-a/user/astrid exported what it may see of the room"],
+    );
+    coordinator_reads(
+        exported(of("region-a")),
+        expect![
+            "2025-12-01 00:00:00Z    12  org/region-a/user/astrid of region-a exported what it may see of the room"
+        ],
+    );
     let changed = || Content::TermsChanged(pb::TermsChanged { terms: "One.\nTwo.\n".into() });
     reads(
         changed(),
@@ -612,6 +626,7 @@ fn every_kind_has_its_own_word_and_keys_for_programs() {
     keys(Content::Introduced(Default::default()), "introduced", &["sides"]);
     keys(Content::ReportRead(Default::default()), "report_read", &["participant", "actor"]);
     keys(Content::RoomSeenAs(Default::default()), "room_seen_as", &["participant", "actor"]);
+    keys(Content::RoomExported(Default::default()), "room_exported", &["participant", "export_id", "actor"]);
     let fields = ["participant", "change", "actor", "certificate_sha256", "changed_by"];
     keys(Content::AccessChanged(Default::default()), "access_changed", &fields);
     keys(

@@ -192,6 +192,10 @@ pub(super) fn room_seen_as(event: &pb::RoomSeenAs) -> Value {
     json!({ "participant": who(&event.participant), "actor": event.actor })
 }
 
+pub(super) fn room_exported(event: &pb::RoomExported) -> Value {
+    json!({ "participant": who(&event.participant), "export_id": event.export_id, "actor": event.actor })
+}
+
 pub(super) fn access_changed(event: &pb::AccessChanged) -> Value {
     json!({
         "participant": who(&event.participant),

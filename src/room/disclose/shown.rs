@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::room::consent::{ConsentChange, Scope};
 use crate::room::event::{AccessChange, AskedFor, Recall, Subject};
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId, RecallId,
-    ReleaseId, Timestamp,
+    Actor, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
+    RecallId, ReleaseId, Timestamp,
 };
 use crate::room::words::{AskAnswer, Attribution, Material, RecallAnswer, Role, Tlp};
 
@@ -293,6 +293,15 @@ pub enum What {
         participant: ShownParticipant,
         /// By whom.
         reader: Option<Actor>,
+    },
+    /// An actor took out of the room what it may see (its organisation and the coordinator).
+    Exported {
+        /// Whose actor.
+        participant: ShownParticipant,
+        /// The export.
+        export: ExportId,
+        /// By whom.
+        by: Option<Actor>,
     },
     /// Somebody's access was taken away or given back (that one's organisation and the coordinator).
     AccessChanged {

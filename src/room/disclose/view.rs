@@ -203,6 +203,9 @@ pub(super) fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Ti
         Event::ReportRead { organisation } => {
             What::ReportRead { participant: shown(organisation)?, reader: entry.author.clone() }
         }
+        Event::RoomExported { organisation, export } => {
+            What::Exported { participant: shown(organisation)?, export: *export, by: entry.author.clone() }
+        }
         Event::RoomSeenAs { organisation } => {
             What::SeenAs { participant: shown(organisation)?, reader: entry.author.clone() }
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{AccessChange, AskedFor, IntakeReport, Recall, Subject};
 use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId, RecallId,
-    ReleaseId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
+    RecallId, ReleaseId, Seq, Timestamp,
 };
 use crate::room::words::{AskAnswer, Material, RecallAnswer, Role, Tlp};
 
@@ -317,6 +317,11 @@ pub enum Command {
     ReadReport {
         /// Whose.
         of: Name,
+    },
+    /// Note that the caller takes out of the room what it may see.
+    RecordExport {
+        /// The id of the export.
+        export: ExportId,
     },
     /// Note that the caller, for the coordinator, looks at the room as a participant sees it.
     SeeAs {

@@ -207,6 +207,11 @@ pub(super) fn content(what: &What, directory: &Directory) -> api::delivery::Cont
         What::SeenAs { participant, reader } => {
             Content::RoomSeenAs(api::RoomSeenAs { participant: who(participant), actor: actor(reader.as_ref()) })
         }
+        What::Exported { participant, export, by } => Content::RoomExported(api::RoomExported {
+            participant: who(participant),
+            export_id: export.to_string(),
+            actor: actor(by.as_ref()),
+        }),
         What::AccessChanged { participant, actor: of, change, changed_by } => {
             let (change, certificate_sha256) = access_change(*change);
             Content::AccessChanged(api::AccessChanged {

@@ -13,7 +13,7 @@ use crate::room::event::{
     AccessChange, AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
 };
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, InviteId, MessageId, OrganisationId,
+    Actor, AskId, DisclosureId, ExportId, Index, IntroductionId, InvitationId, InviteId, MessageId, OrganisationId,
     ParticipantId, RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
 };
 use crate::room::mailbox::{Notice, Range, Run};
@@ -285,6 +285,10 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         }
         Stored::ReportRead(stored) => Event::ReportRead { organisation: organisation(&stored.organisation)? },
         Stored::RoomSeenAs(stored) => Event::RoomSeenAs { organisation: organisation(&stored.organisation)? },
+        Stored::RoomExported(stored) => Event::RoomExported {
+            organisation: organisation(&stored.organisation)?,
+            export: ExportId::from_bytes(id(&stored.export)?),
+        },
         Stored::AccessChangeRecorded(stored) => Event::AccessChanged {
             actor: actor(&stored.actor)?,
             change: access_change(stored.change(), &stored.certificate)?,

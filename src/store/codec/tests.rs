@@ -9,8 +9,8 @@ use crate::room::event::{
     AccessChange, AskedFor, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
 };
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, Index, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, RequestId, Timestamp,
+    Actor, AskId, DisclosureId, ExportId, Index, IntroductionId, InvitationId, MessageId, OrganisationId,
+    ParticipantId, RecallId, ReleaseId, RequestId, Timestamp,
 };
 use crate::room::mailbox::{Notice, Run};
 use crate::room::words::*;
@@ -202,7 +202,8 @@ fn events_of_consent_in_full(message: Message) -> Vec<Event> {
         introduced(false, ""),
         Event::Introduced { sides: [side(15, &a, "08-123"), side(16, &b, "08-456")] },
         Event::ReportRead { organisation: a.clone() },
-        Event::RoomSeenAs { organisation: a },
+        Event::RoomSeenAs { organisation: a.clone() },
+        Event::RoomExported { organisation: a, export: ExportId::from_bytes([17; 16]) },
         access(AccessChange::CertificateRevoked([9; 32])),
         access(AccessChange::ActorRevoked),
         access(AccessChange::ActorReinstated),

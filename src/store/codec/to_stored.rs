@@ -310,6 +310,10 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
         Event::RoomSeenAs { organisation } => {
             Stored::RoomSeenAs(pb::RoomSeenAs { organisation: organisation.to_string() })
         }
+        Event::RoomExported { organisation, export } => Stored::RoomExported(pb::RoomExported {
+            organisation: organisation.to_string(),
+            export: id(export.as_bytes()),
+        }),
         Event::AccessChanged { actor, change, by } => {
             let (change, certificate) = access_change(*change);
             let (change, actor, directory_seq) = (change.into(), actor.to_string(), by.0);

@@ -381,6 +381,10 @@ impl Model {
                 v.allow(found == Some(COORDINATOR), &["Invalid", "NotForTheCoordinator"]);
                 v.events = found.map(|o| vec![Event::RoomSeenAs { organisation: self.who[o].clone() }]);
             }
+            Command::RecordExport { export } => {
+                v.events =
+                    Some(vec![Event::RoomExported { organisation: caller.organisation.clone(), export: *export }]);
+            }
             _ => return skipped(),
         }
         verdict

@@ -222,7 +222,8 @@ impl Model {
             | Event::LegalDisclosureNotified { organisation, .. }
             | Event::IntroductionAnswered { organisation, .. }
             | Event::ReportRead { organisation }
-            | Event::RoomSeenAs { organisation } => private(organisation),
+            | Event::RoomSeenAs { organisation }
+            | Event::RoomExported { organisation, .. } => private(organisation),
             Event::AccessChanged { actor, .. } => private(&actor.organisation),
             Event::ConsentAsked { source, .. } => private(source),
             Event::AskLapsed { ask } => self.entries[..n].iter().any(|entry| {

@@ -281,6 +281,9 @@ impl PureWorld {
             What::SeenAs { participant, reader } => {
                 Told::SeenAs { name: self.who(&participant).name, by: reader.as_ref().map_or_else(String::new, acting) }
             }
+            What::Exported { participant, export: _, by } => {
+                Told::Exported { name: self.who(&participant).name, by: by.as_ref().map_or_else(String::new, acting) }
+            }
             What::AccessChanged { participant, actor, change, changed_by } => Told::AccessChanged {
                 name: self.who(&participant).name,
                 what: match change {

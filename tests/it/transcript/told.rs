@@ -98,6 +98,10 @@ pub(crate) enum Told {
         name: String,
         by: String,
     },
+    Exported {
+        name: String,
+        by: String,
+    },
     AccessChanged {
         name: String,
         what: &'static str,
@@ -349,6 +353,7 @@ impl Display for Told {
             Self::ReportAmended { name } => write!(f, "report of {name} amended"),
             Self::ReportRead { name, by } => write!(f, "report of {name} read by {by}"),
             Self::SeenAs { name, by } => write!(f, "room looked at as {name} by {by}"),
+            Self::Exported { name, by } => write!(f, "room exported by {by} of {name}"),
             Self::AccessChanged { name, what, actor, by } => write!(f, "{actor} of {name} {what} by {by}"),
             Self::TermsChanged { terms } => write!(f, "terms changed: \"{terms}\"; every consent has lapsed"),
             Self::Retracted { name, message, reason } => write!(f, "{message} retracted by {name}{}", quoted(reason)),

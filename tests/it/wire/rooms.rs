@@ -33,6 +33,7 @@ fn room_calls(room: &str) -> Vec<(&'static str, Vec<u8>)> {
         "RoomService/RemoveParticipant" RemoveParticipantRequest { request_id, room_id, participant, reason }
         "RoomService/ChangeRole" ChangeRoleRequest { request_id, room_id, participant, role }
         "RoomService/ListParticipants" ListParticipantsRequest { room_id; page_size: 0, page_token: String::new() }
+        "RoomService/RecordExport" RecordExportRequest { request_id, room_id }
         "RoomService/CloseRoom" CloseRoomRequest { request_id, room_id }
         "RoomService/ReopenRoom" ReopenRoomRequest { request_id, room_id }
         "MessageService/PostMessage" PostMessageRequest { request_id, room_id, draft }

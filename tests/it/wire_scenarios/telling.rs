@@ -81,6 +81,7 @@ impl WireWorld {
             Content::ReportAmended(told) => Told::ReportAmended { name: name(&told.participant) },
             Content::ReportRead(told) => Told::ReportRead { name: name(&told.participant), by: acting(&told.actor) },
             Content::RoomSeenAs(told) => Told::SeenAs { name: name(&told.participant), by: acting(&told.actor) },
+            Content::RoomExported(told) => Told::Exported { name: name(&told.participant), by: acting(&told.actor) },
             Content::AccessChanged(told) => Told::AccessChanged {
                 name: name(&told.participant),
                 what: match told.change() {

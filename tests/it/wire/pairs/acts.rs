@@ -215,6 +215,9 @@ pub(super) fn act(command: &Command, request_id: String, room: Uuid) -> Option<A
             let request = pb::PostMessageRequest { request_id, room_id, draft: Some(draft(wished)) };
             Act::new("MessageService/PostMessage", &request).drawing([message.0])
         }
+        Command::RecordExport { export } => {
+            Act::new("RoomService/RecordExport", &pb::RecordExportRequest { request_id, room_id }).drawing([export.0])
+        }
         Command::Close => Act::new("RoomService/CloseRoom", &pb::CloseRoomRequest { request_id, room_id }),
         Command::Reopen => Act::new("RoomService/ReopenRoom", &pb::ReopenRoomRequest { request_id, room_id }),
         Command::ChangeTerms { terms } => {

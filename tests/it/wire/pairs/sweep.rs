@@ -240,6 +240,8 @@ impl Asking<'_> {
             self.ask("MessageService/PostMessage", &request);
         }
         for room_id in rooms.clone() {
+            let request = pb::RecordExportRequest { request_id: self.id(), room_id: room_id.clone() };
+            self.ask("RoomService/RecordExport", &request);
             let (request_id, draft) = (self.id(), Some(logs("a probe")));
             let request = pb::PostMessageRequest { request_id, room_id: room_id.clone(), draft };
             self.ask("MessageService/PostMessage", &request);
