@@ -41,6 +41,10 @@ impl Edge {
             let due = caller.renewal_due.0 <= call.engine().now().0;
             let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
             let handled = handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }));
+            if let Err(CallError::Failed(Failure::TooFast { .. })) = &handled {
+                // As a stream of posts is held back: to be refused again and again must not cost the others' time.
+                tokio::time::sleep(limits::RETRY_DELAY).await;
+            }
             let handled = handled.inspect_err(|error| self.note_denied(&caller, method, error))?;
             let mut response = Response::new(handled);
             if due && let Some(expires) = expiry(caller.not_after) {
