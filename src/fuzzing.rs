@@ -241,6 +241,7 @@ mod tests {
             actor: "org/region-a/user/anna".into(),
             secret_digest: vec![6; 32].into(),
             expire_time,
+            needs_approval: true,
         };
         let plain = information(|_| ());
         let enrols = pb::EnrolRequest { secret: vec![7; 32].into(), signing_request: signed(&plain).into() };

@@ -101,6 +101,8 @@ requests! {
     61 => ListInvitesRequest, |request| from::page_size(request.page_size);
     62 => EnrolRequest, |request| from::enrol(&request);
     63 => RecordExportRequest, from::record_export;
+    64 => ApproveInviteRequest, from::approve_invite;
+    65 => RenewCertificateRequest, |request| from::renew_certificate(&request);
 }
 
 fn read<M: Message + Default, T>(name: &str, bytes: &[u8], read: impl FnOnce(M) -> Result<T, CallError>) {
