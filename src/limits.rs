@@ -133,6 +133,13 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 4;
 /// Bytes of a revocation list: some 100,000 certificates. It is held in memory and searched in each handshake.
 pub const REVOCATION_LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Microseconds before the end of a revocation list from which on the log and `doctor` warn of it: two days, so that a weekend's
+/// watch gets to see it before anybody is locked out.
+pub const LIST_WARN_TIME_US: i64 = 48 * 60 * 60 * 1_000_000;
+
+/// Between two such warnings of a running server.
+pub const LIST_WARN_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Between two looks at the files of a running server, which are read whole: a few milliseconds each time. A change is taken up after
 /// one to two of these, so a certificate that was replaced in a hurry is in force within five seconds.
 pub const RELOAD_LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -178,7 +185,8 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// Posts of one stream that wait for their answer. A few group commits' worth; more would only wait in another queue.
 pub const POSTS_IN_FLIGHT_MAX: usize = 256;
 
-/// After which time a caller is asked to try again when a queue is full: some group commits.
+/// After which time a caller is asked to try again when a queue is full: some group commits. Who writes faster than it may is told so
+/// after this time, so that one that asks again at once takes no more of the server than one that waits.
 pub const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// HTTP/2 streams of one connection: requests under way, open streams among them.
@@ -332,6 +340,10 @@ pub const AUDIT_DETAIL_BYTES_MAX: usize = 256;
 
 /// Records that one call looks at, found or not: some 20 ms of work. A page may be short, or empty, and have a next one.
 pub const AUDIT_SCAN_MAX: usize = 20_000;
+
+/// Records of the audit trail after which a start need not verify those before them: at some 200 bytes each about 3 MB, a tenth of a
+/// second. The trail itself has no end.
+pub const AUDIT_TAIL_RECORDS: u64 = 16 * 1024;
 
 /// Characters of the password of a PKCS#12 file. The file may be carried about, and guessed at for as long as somebody likes.
 pub const PASSWORD_CHARS_MIN: usize = 8;

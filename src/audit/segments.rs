@@ -4,13 +4,19 @@
 //! trail goes on in a new part whose first record says so. A national CERT in the middle of an incident is better served by a server
 //! that runs and whose acts are recorded than by one that refuses to start, or that runs and records nothing; and whoever damages a
 //! trail to stop the server, or to blind it, gets neither.
+//!
+//! A trail grows for years, and a start must not: places where reading can begin are kept from time to time, and a start verifies what
+//! comes after the last but one of these. What lies before is verified whenever it is read, and all of it by `samverkan inspect`.
 
 use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::record::{Kind, Record};
 use super::trail::{Page, Query};
 use crate::limits;
-use crate::room::ids::{RoomId, Timestamp};
+use crate::room::ids::{RoomId, Seq, Timestamp};
 use crate::store::codec::{Opened, Tip};
 use crate::store::replay::{LoadError, walk};
 use crate::store::{Store, StoreError};
@@ -29,18 +35,75 @@ pub(super) fn position(part: u16, record: &Record) -> u64 {
     (u64::from(part) << PART_SHIFT) + record.seq.0 + 1
 }
 
+/// Where frames begin, and the time of the last record before them.
+type Mark = (Tip, Timestamp);
+
 /// A stretch of the trail that verifies.
 struct Part {
     number: u16,
-    /// Where frames begin, and the time of the last record before them.
-    marks: Vec<(Tip, Timestamp)>,
+    marks: Vec<Mark>,
     end: Tip,
+    /// How far the marks go that were kept last.
+    kept: Seq,
 }
+
+/// What is kept of a part, before its own SHA-256: derived, and of no use when it is not the log's.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    format: u32,
+    number: u16,
+    marks: Vec<Mark>,
+}
+
+const FORMAT: u32 = 1;
+
+const DIGEST_BYTES: usize = 32;
 
 impl Part {
     fn new(number: u16) -> Self {
         let end = Tip::start(RoomId::trail(number));
-        Self { number, marks: vec![(end, Timestamp(0))], end }
+        Self { number, marks: vec![(end, Timestamp(0))], end, kept: Seq(0) }
+    }
+
+    /// The part up to the last but one of the marks that were kept: what comes after that shows whether they are the log's.
+    fn of_kept(number: u16, bytes: &[u8]) -> Option<(Self, Timestamp)> {
+        let (kept, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST_BYTES)?)?;
+        if Sha256::digest(kept)[..] != *digest {
+            return None;
+        }
+        let Kept { format, number: of, mut marks } = postcard::from_bytes(kept).ok()?;
+        let (last, _) = marks.pop()?;
+        let (end, recorded_at) = *marks.last()?;
+        let part = Self { number, marks, end, kept: last.next_entry() };
+        (format == FORMAT && of == number).then_some((part, recorded_at))
+    }
+
+    /// What is to be kept, once it is worth it.
+    fn keep(&mut self) -> Option<(RoomId, Vec<u8>)> {
+        let next = self.end.next_entry();
+        if next.0 - self.kept.0 < limits::AUDIT_TAIL_RECORDS {
+            return None;
+        }
+        self.kept = next;
+        let kept = Kept { format: FORMAT, number: self.number, marks: self.marks.clone() };
+        let mut bytes = postcard::to_stdvec(&kept).ok()?;
+        bytes.extend(Sha256::digest(&bytes));
+        Some((RoomId::trail(self.number), bytes))
+    }
+
+    /// Reads and verifies what comes after its end. With where it ends: what is wrong with what comes then, if something is.
+    fn read_on(&mut self, store: &dyn Store, last: &mut Timestamp) -> Result<Option<String>, LoadError> {
+        let read = walk(store, RoomId::trail(self.number), self.end, |_, tip, opened: Opened<Record>| {
+            *last = opened.entries.last().map_or(*last, |record| record.recorded_at.max(*last));
+            self.moved_to(tip, *last);
+            Ok(())
+        });
+        match read {
+            Ok(_) => Ok(None),
+            Err(LoadError::Damaged(damage)) => Ok(Some(damage.to_string())),
+            Err(LoadError::Store(StoreError::Damaged(what))) => Ok(Some(what)),
+            Err(error) => Err(error),
+        }
     }
 
     fn moved_to(&mut self, tip: Tip, last: Timestamp) {
@@ -72,24 +135,12 @@ pub(crate) struct Loaded {
     pub(super) damaged_after: Option<u64>,
 }
 
-/// Reads and verifies the whole trail.
+/// Reads and verifies the trail, from where it was verified before.
 pub(crate) fn load(store: &dyn Store) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded { parts: Vec::new(), last_recorded_at: Timestamp(0), damaged_after: None };
     for number in store.rooms()?.into_iter().filter_map(RoomId::trail_part) {
-        let mut part = Part::new(number);
-        let mut last = loaded.last_recorded_at;
-        let read = walk(store, RoomId::trail(number), part.end, |_, tip, opened: Opened<Record>| {
-            last = opened.entries.last().map_or(last, |record| record.recorded_at.max(last));
-            part.moved_to(tip, last);
-            Ok(())
-        });
-        loaded.damaged_after = match read {
-            Ok(_) => None,
-            Err(LoadError::Damaged(damage)) => Some(damage.to_string()),
-            Err(LoadError::Store(StoreError::Damaged(what))) => Some(what),
-            Err(error) => return Err(error),
-        }
-        .map(|damage| {
+        let (mut part, last, damage) = load_part(store, number, loaded.last_recorded_at)?;
+        loaded.damaged_after = damage.map(|damage| {
             tracing::error!(
                 part = number,
                 damage,
@@ -97,6 +148,9 @@ pub(crate) fn load(store: &dyn Store) -> Result<Loaded, LoadError> {
             );
             part.last_position()
         });
+        if let Some((room, bytes)) = part.keep() {
+            store.keep_snapshot(room, &bytes);
+        }
         loaded.last_recorded_at = last;
         loaded.parts.push(part);
     }
@@ -105,6 +159,25 @@ pub(crate) fn load(store: &dyn Store) -> Result<Loaded, LoadError> {
         loaded.parts.push(Part::new(number));
     }
     Ok(loaded)
+}
+
+/// One part, the time of its last record, and what is wrong with what comes after it, if something is.
+fn load_part(
+    store: &dyn Store,
+    number: u16,
+    before: Timestamp,
+) -> Result<(Part, Timestamp, Option<String>), LoadError> {
+    let kept = store.snapshot(RoomId::trail(number)).and_then(|bytes| Part::of_kept(number, &bytes));
+    if let Some((mut part, recorded_at)) = kept {
+        let (begin, mut last) = (part.end, recorded_at.max(before));
+        // Nothing there, or nothing that follows: then the marks are of another log, or the log is damaged. The whole of it tells.
+        if part.read_on(store, &mut last)?.is_none() && part.end.next_frame() > begin.next_frame() {
+            return Ok((part, last, None));
+        }
+    }
+    let (mut part, mut last) = (Part::new(number), before);
+    let damage = part.read_on(store, &mut last)?;
+    Ok((part, last, damage))
 }
 
 impl Segments {
@@ -129,6 +202,14 @@ impl Segments {
     /// The last part goes until here now.
     pub(super) fn moved_to(&self, tip: Tip, last: Timestamp) {
         self.with(|parts| parts.last_mut().map(|part| part.moved_to(tip, last)));
+    }
+
+    /// Keeps where reading can begin, if that is worth it, on another thread.
+    pub(super) fn keep(&self) {
+        if let Some((room, bytes)) = self.with(|parts| parts.last_mut().and_then(Part::keep)) {
+            let store = self.store.clone();
+            tokio::task::spawn_blocking(move || store.keep_snapshot(room, &bytes));
+        }
     }
 
     /// The next stretch to read: from where, up to which frame.

@@ -82,7 +82,7 @@ fn closed() -> CommitError {
 }
 
 impl Trail {
-    /// Reads and verifies what there is. For [`Trail::start`]; takes a while when there is much.
+    /// Reads and verifies what there is, from where it was verified before. For [`Trail::start`].
     pub(crate) fn load(store: &dyn Store) -> Result<Loaded, LoadError> {
         load(store)
     }
@@ -262,6 +262,7 @@ impl Writer {
                 self.tip = tip;
                 self.last_recorded_at = now;
                 self.trail.segments.moved_to(tip, now);
+                self.trail.segments.keep();
                 self.trail.last.send_replace(self.trail.segments.last_position());
             }
             Err(error) => {

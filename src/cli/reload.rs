@@ -2,12 +2,13 @@
 //!
 //! Files are looked at every [`limits::RELOAD_LOOK_INTERVAL`], by content, and taken up once they have been still for as long: a
 //! certificate and its key are two files, and whoever replaces them replaces one after the other. What can't be used is told once,
-//! loudly, and everything stays as it was.
+//! loudly, and everything stays as it was. Revocation lists that nobody replaces are looked at once a day, since they end by themselves.
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, interval_at};
 
 use super::config::{self, ServerConfig};
 use super::failure::Failure;
@@ -38,9 +39,14 @@ impl Watched {
 
     /// Reloads whenever there is reason to. Never ends.
     pub(crate) async fn run(mut self, reloader: Reloader) {
+        let mut daily = interval_at(Instant::now() + limits::LIST_WARN_INTERVAL, limits::LIST_WARN_INTERVAL);
         loop {
             let is_asked = tokio::select! {
                 asked = self.hangup.recv() => asked.is_some(),
+                _ = daily.tick() => {
+                    self.look_at_lists().await;
+                    continue;
+                }
                 () = tokio::time::sleep(limits::RELOAD_LOOK_INTERVAL) => false,
             };
             let loaded = config::load(&self.path);
@@ -51,6 +57,15 @@ impl Watched {
                 self.known = found;
                 self.reload(&reloader, loaded).await;
             }
+        }
+    }
+
+    /// Reads what is in force once more, which warns of lists that end soon.
+    async fn look_at_lists(&self) {
+        let config = self.config.clone();
+        let read = move || config.tls.load(&config.trust_domain, super::certs::now()).err();
+        if let Ok(Some(problem)) = tokio::task::spawn_blocking(read).await {
+            tracing::error!(%problem, "a file that is in force could not be taken up now");
         }
     }
 

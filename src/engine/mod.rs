@@ -323,8 +323,9 @@ impl Engine {
     ) -> Result<Timestamp, Failure> {
         let command = DirectoryCommand::Suspend { organisation: organisation.clone(), reason };
         let decide = |_: &Directory| Ok((command, Vec::new()));
-        let (entry, is_new) = directory::write(&self.0.shared, &self.0.directory, caller, request, decide).await?;
-        if is_new {
+        let (entry, _) = directory::write(&self.0.shared, &self.0.directory, caller, request, decide).await?;
+        // A retry makes up for rooms whose entry found the disk full, unless the organisation was admitted again.
+        if !self.directory().admits(&organisation) {
             self.remove_from_all(caller, &organisation).await?;
         }
         Ok(entry.recorded_at)
@@ -346,13 +347,20 @@ impl Engine {
 
     async fn remove_from_all(&self, by: &Actor, organisation: &OrganisationId) -> Result<(), Failure> {
         let rooms: Vec<RoomId> = lock(&self.0.shared.listings).rooms_of(organisation).map(|(room, _)| room).collect();
+        let mut removed = Ok(());
+        // One room that can't record it keeps it in no other.
         for room in rooms {
-            let (answer, answered) = oneshot::channel();
-            let command = Command::RemoveSuspended { organisation: organisation.clone() };
-            let job = Job::Write { caller: by.clone(), request: None, command, answer, admission: None };
-            self.tell(room, Waiting { lane: Lane::Urgent, job, _place: None }).await?;
-            answered.await.map_err(|_| Failure::ShuttingDown)??;
+            removed = removed.and(self.remove_suspended(by, room, organisation).await);
         }
+        removed
+    }
+
+    async fn remove_suspended(&self, by: &Actor, room: RoomId, organisation: &OrganisationId) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::RemoveSuspended { organisation: organisation.clone() };
+        let job = Job::Write { caller: by.clone(), request: None, command, answer, admission: None };
+        self.tell(room, Waiting { lane: Lane::Urgent, job, _place: None }).await?;
+        answered.await.map_err(|_| Failure::ShuttingDown)??;
         Ok(())
     }
 

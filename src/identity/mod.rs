@@ -38,7 +38,7 @@ pub use name::{Identity, IdentityError, TrustDomain};
 pub use refused::{Refused, explain};
 pub use summary::{CertificateSummary, Subject};
 pub use tls::{KeyExchange, KeyedCertificate, ServerTls, TlsFileError};
-pub use trust::{Access, IssuerFile, TrustFiles, Trusted};
+pub use trust::{Access, IssuerFile, ListFile, TrustFiles, Trusted};
 
 use std::time::SystemTime;
 

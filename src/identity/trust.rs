@@ -57,8 +57,23 @@ pub struct Trusted {
     authorities: Vec<Authority>,
     trust_domain: TrustDomain,
     key_exchange: KeyExchange,
-    /// When the first revocation list expires.
-    lists_until: Option<Timestamp>,
+    lists: Vec<ListFile>,
+}
+
+/// A revocation list and its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListFile {
+    /// The file.
+    pub path: PathBuf,
+    /// When the list says that the next one comes: from then on its authority's certificates are refused.
+    pub until: Timestamp,
+}
+
+impl ListFile {
+    /// Whether somebody should get the next one now.
+    pub fn is_near_its_end(&self, now: Timestamp) -> bool {
+        self.until.0 - now.0 < limits::LIST_WARN_TIME_US
+    }
 }
 
 impl TrustFiles {
@@ -79,6 +94,7 @@ impl TrustFiles {
     pub fn load(&self, trust_domain: &TrustDomain, now: Timestamp) -> Result<Trusted, TlsFileError> {
         let trusted = self.read(trust_domain, now)?;
         valid_now(&self.certificate, now)?;
+        trusted.warn_of_lists(now);
         Ok(trusted)
     }
 
@@ -92,6 +108,7 @@ impl TrustFiles {
             }
             checked => checked?,
         }
+        trusted.warn_of_lists(now);
         Ok(trusted)
     }
 
@@ -109,18 +126,18 @@ impl TrustFiles {
         if authorities.len() > limits::AUTHORITIES_MAX {
             return Err(TlsFileError::TooManyAuthorities { found: authorities.len() });
         }
-        let lists_until = self.load_lists(&mut authorities, now)?;
+        let lists = self.load_lists(&mut authorities, now)?;
         let (trust_domain, key_exchange) = (trust_domain.clone(), self.key_exchange);
-        Ok(Trusted { own, authorities, trust_domain, key_exchange, lists_until })
+        Ok(Trusted { own, authorities, trust_domain, key_exchange, lists })
     }
 
-    fn load_lists(&self, authorities: &mut [Authority], now: Timestamp) -> Result<Option<Timestamp>, TlsFileError> {
+    fn load_lists(&self, authorities: &mut [Authority], now: Timestamp) -> Result<Vec<ListFile>, TlsFileError> {
         let mut lists = BTreeMap::new();
-        let mut until: Option<Timestamp> = None;
+        let mut files = Vec::new();
         for path in &self.revocation_lists {
             let anchors: Vec<_> = authorities.iter().map(|authority| &authority.anchor).collect();
             for list in lists::load(path, &anchors, now)? {
-                until = Some(until.map_or(list.next_update, |until| until.min(list.next_update)));
+                files.push(ListFile { path: path.clone(), until: list.next_update });
                 if let Some((before, _)) = lists.insert(list.authority, (path, list.der)) {
                     let problem = format!("{} has one of the same authority; name its newest only", before.display());
                     return Err(TlsFileError::BadList { path: path.clone(), problem });
@@ -132,7 +149,7 @@ impl TrustFiles {
         for index in lists.keys() {
             authorities[*index].lists.clone_from(&all);
         }
-        Ok(until)
+        Ok(files)
     }
 }
 
@@ -150,7 +167,22 @@ impl Trusted {
 
     /// When the first revocation list expires: from then on its authority's certificates are refused.
     pub fn lists_until(&self) -> Option<Timestamp> {
-        self.lists_until
+        self.lists.iter().map(|list| list.until).min()
+    }
+
+    /// All revocation lists.
+    pub fn lists(&self) -> &[ListFile] {
+        &self.lists
+    }
+
+    fn warn_of_lists(&self, now: Timestamp) {
+        for list in self.lists.iter().filter(|list| list.is_near_its_end(now)) {
+            tracing::warn!(
+                file = %list.path.display(),
+                hours_left = (list.until.0 - now.0) / 3_600_000_000,
+                "a revocation list ends soon, and with it every certificate of its authority is refused; put the authority's newest there"
+            );
+        }
     }
 }
 

@@ -396,16 +396,18 @@ impl Mailboxes {
         for run in &range.runs {
             match run {
                 Run::Opened { by, messages } => {
-                    if by.next() < mailbox.cursor || messages.is_empty() {
+                    let next = by.0.checked_add(1).ok_or(NotInOrder)?;
+                    if Seq(next) < mailbox.cursor || messages.is_empty() {
                         return Err(NotInOrder);
                     }
-                    mailbox.cursor = by.next();
+                    mailbox.cursor = Seq(next);
                 }
                 Run::Entries { seq, count } => {
+                    let next = seq.0.checked_add(u64::from(*count)).ok_or(NotInOrder)?;
                     if *seq < mailbox.cursor || *count == 0 {
                         return Err(NotInOrder);
                     }
-                    mailbox.cursor = Seq(seq.0 + u64::from(*count));
+                    mailbox.cursor = Seq(next);
                 }
                 Run::Notice(notice) => {
                     if mailbox.pending.pop_front().as_ref() != Some(notice) {

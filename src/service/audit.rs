@@ -52,9 +52,16 @@ async fn read(call: &Call, query: Query) -> Result<Page, CallError> {
 }
 
 /// What a page token holds: the position after which the next page begins, and that of the last record that is listed.
-struct Place {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
     after: u64,
     upto: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.after, self.upto)
+    }
 }
 
 impl std::str::FromStr for Place {
@@ -87,7 +94,7 @@ async fn list_audit_records(
     let records = page.records.iter().take_while(|(position, _)| *position <= upto);
     let records: Vec<_> = records.map(|(position, record)| to_proto::audit_record(*position, record)).collect();
     let more = !page.is_end && page.last < upto;
-    let next_page_token = call.next_page(&filter, more, Some(&format!("{}/{upto}", page.last)));
+    let next_page_token = call.next_page(&filter, more, Some(&Place { after: page.last, upto }.to_string()));
     Ok(api::ListAuditRecordsResponse { records, next_page_token })
 }
 

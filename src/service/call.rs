@@ -38,6 +38,10 @@ impl Edge {
             let caller = call.caller.clone();
             let handled = tokio::time::timeout(limits::UNARY_TIME_MAX, handle(call, request)).await;
             let handled = handled.unwrap_or(Err(CallError::TimedOut { max: limits::UNARY_TIME_MAX }));
+            if let Err(CallError::Failed(Failure::TooFast { .. })) = &handled {
+                // As a stream of posts is held back: to be refused again and again must not cost the others' time.
+                tokio::time::sleep(limits::RETRY_DELAY).await;
+            }
             handled.inspect_err(|error| self.note_denied(&caller, method, error))
         };
         answer.await.map(Response::new).map_err(|error| error.status(method.effect))

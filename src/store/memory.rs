@@ -39,7 +39,8 @@ struct Inner {
     hidden: Vec<Frame>,
     snapshots: BTreeMap<RoomId, Vec<u8>>,
     clock_floor: Timestamp,
-    fault: Option<Fault>,
+    /// What fails, and, if not the next commit, the next that writes in which room.
+    fault: Option<(Option<RoomId>, Fault)>,
     failed: Option<StoreError>,
     held: bool,
 }
@@ -69,7 +70,12 @@ impl MemoryStore {
 
     /// Makes the next commit fail.
     pub fn fail_next(&self, fault: Fault) {
-        self.lock().fault = Some(fault);
+        self.lock().fault = Some((None, fault));
+    }
+
+    /// Makes the next commit fail that writes in this room.
+    pub fn fail_next_in(&self, room: RoomId, fault: Fault) {
+        self.lock().fault = Some((Some(room), fault));
     }
 
     /// Makes commits wait, once they have been called, until the gate is released or dropped.
@@ -162,7 +168,8 @@ impl Store for MemoryStore {
             return Ok(());
         }
         inner.check(frames).map_err(|why| inner.fail(why))?;
-        match inner.fault.take() {
+        let fails = |room: &Option<RoomId>| room.is_none_or(|room| frames.iter().any(|frame| frame.room == room));
+        match inner.fault.take_if(|(room, _)| fails(room)).map(|(_, fault)| fault) {
             Some(Fault::Full) => Err(StoreError::Full { free_mib: 0, reserve_mib: 64 }),
             Some(Fault::FailsUnwritten) => Err(inner.fail("told to fail".to_owned())),
             Some(Fault::FailsWritten) => {
@@ -240,7 +247,7 @@ mod tests {
         }
 
         fn set_full(&self, full: bool) {
-            self.0.lock().fault = full.then_some(Fault::Full);
+            self.0.lock().fault = full.then_some((None, Fault::Full));
         }
 
         fn break_disk(&self) {

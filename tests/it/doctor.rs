@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use samverkan::client::{Context, Contexts};
+use samverkan::identity::issue::AUTHORITY_FILE;
 use samverkan::identity::{Authority, Existing};
 use samverkan::room::ids::Timestamp;
 use samverkan::server::system_clock;
 use tempfile::TempDir;
 
+use crate::identity::forge::Forge;
 use crate::world::World;
 
 /// A context of region-a at a server.
@@ -186,6 +188,17 @@ async fn a_servers_own_machine_is_checked_too() {
     doctor_of_server(&config).await.fails("disk space", 1);
     fs::write(&config, text.replace("listen", "lisen")).expect("written");
     doctor_of_server(&config).await.fails("configuration", 1);
+    fs::write(&config, &text).expect("written");
+
+    assert_eq!(doctor_of_server(&config).await.verdict("revocation lists"), None, "there are none");
+    let forge = Forge::new();
+    let roots = format!("client_roots = {:?}\nrevocation_lists = [\"a.crl\"]", forge.path().join(AUTHORITY_FILE));
+    fs::write(&config, text.replace("client_roots = \"server/ca.pem\"", &roots)).expect("written");
+    for (hours, verdict) in [(47, "warn"), (49, "ok")] {
+        fs::write(folder.path().join("a.crl"), forge.list(&[], (-60, hours * 3600))).expect("written");
+        let run = doctor_of_server(&config).await;
+        assert_eq!(run.verdict("revocation lists").as_deref(), Some(verdict), "{hours} h: {}", run.text());
+    }
     fs::write(&config, &text).expect("written");
 
     let other = tempfile::tempdir().expect("a folder");

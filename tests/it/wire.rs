@@ -7,6 +7,7 @@ mod canaries;
 mod consent_in_full;
 mod fields;
 mod kinds;
+mod limits;
 mod pairs;
 mod records;
 mod rooms;

@@ -48,6 +48,7 @@ pub(crate) struct World {
     reserve_mib: u64,
     ids: Ids,
     pub(crate) streams: StreamLimits,
+    pub(crate) rates: Rates,
     server: Option<Running>,
 }
 
@@ -61,7 +62,8 @@ impl World {
         server.write(&folder.path().join("server"), Existing::Refuse).expect("it is written");
         let clock = Arc::new(AtomicI64::new(BEGIN));
         let (authority, ids, streams) = (Arc::new(authority), Ids::random(), StreamLimits::default());
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, server: None };
+        let rates = Rates::default();
+        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, server: None };
         world.serve().await;
         world
     }
@@ -72,7 +74,8 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary directory");
         copy(self.folder.path(), folder.path());
         let (authority, clock) = (self.authority.clone(), Arc::new(AtomicI64::new(self.now())));
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, server: None };
+        let rates = Rates::default();
+        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, server: None };
         world.serve().await;
         world
     }
@@ -95,7 +98,7 @@ impl World {
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
             streams: self.streams,
-            rates: Rates::default(),
+            rates: self.rates,
         }
     }
 

@@ -146,6 +146,70 @@ async fn r2_a_trail_that_does_not_verify_goes_on_in_a_new_part_that_says_so() {
     assert_eq!(world.kinds().await.last(), Some(&(second + 2, Kind::RoomClosed, 1)));
 }
 
+/// A trail that is as long as two tails, and how many frames it has.
+async fn long() -> (World, u64) {
+    let world = World::over(MemoryStore::new());
+    for number in 0..2 * limits::AUDIT_TAIL_RECORDS / 1024 {
+        world.clock.store(10_000 + i64::try_from(number).expect("few"), Ordering::Relaxed);
+        let events = (0..1024).map(|_| closed_room(1)).collect();
+        world.trail.submit(events, Vec::new()).await.await.expect("answered").expect("recorded");
+    }
+    let frames = world.store.read(RoomId::trail(0), 0..u64::MAX, usize::MAX).expect("readable").len();
+    (world, frames as u64)
+}
+
+/// What is on record of damage, and the last position before the next record.
+async fn begins_anew(world: &World) -> (bool, u64) {
+    let before = *world.trail.last().borrow();
+    world.trail.record(closed_room(2)).await.expect("recorded");
+    (*world.trail.last().borrow() > 1 << 40, before)
+}
+
+#[tokio::test]
+async fn r2_a_start_verifies_the_end_of_a_long_trail_and_reading_all_of_it() {
+    const ALL: u64 = 2 * limits::AUDIT_TAIL_RECORDS;
+    let (world, frames) = long().await;
+    let world = world.restarted().await;
+    assert_eq!(begins_anew(&world).await, (false, ALL), "all is well");
+
+    // At the beginning: the start is as short as ever, and who reads it is told.
+    let world = world.restarted().await;
+    assert!(world.store.flip_bit(RoomId::trail(0), 3, 99));
+    let world = world.restarted().await;
+    assert_eq!(begins_anew(&world).await, (false, ALL + 1));
+    let early = world.trail.read(Query { max: 100, ..Query::default() }).await;
+    assert!(matches!(early, Err(LoadError::Damaged(_))), "{early:?}");
+    let late = world.trail.read(Query { after: ALL - 10, max: 100, ..Query::default() }).await.expect("verifies");
+    assert_eq!(late.records.len(), 12);
+
+    // At the end: the start finds it.
+    assert!(world.store.flip_bit(RoomId::trail(0), frames - 1, 99));
+    let world = world.restarted().await;
+    assert!(begins_anew(&world).await.0);
+}
+
+#[tokio::test]
+async fn r2_what_is_kept_of_a_trail_counts_only_if_it_is_whole_and_of_this_trail() {
+    let (world, _) = long().await;
+    let world = world.restarted().await;
+    let room = RoomId::trail(0);
+    let kept = world.store.snapshot(room).expect("it was worth it");
+    let mut changed = kept.clone();
+    changed[40] ^= 1;
+    for bytes in [&changed[..], &kept[..40], &[]] {
+        world.store.keep_snapshot(room, bytes);
+        let again = World::over(world.store.restart());
+        assert_eq!(begins_anew(&again).await, (false, 2 * limits::AUDIT_TAIL_RECORDS));
+    }
+    // Of a trail that was longer, as after a backup was restored.
+    let short = World::over(MemoryStore::new());
+    short.trail.record(closed_room(1)).await.expect("recorded");
+    short.store.keep_snapshot(room, &kept);
+    let short = short.restarted().await;
+    assert_eq!(begins_anew(&short).await, (false, 1));
+    assert_eq!(short.records().await.len(), 2);
+}
+
 #[tokio::test]
 async fn r2_a_flipped_bit_is_noticed_when_it_is_read() {
     let world = World::over(MemoryStore::new());

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::super::certs::now;
+use super::super::certs::{moment, now};
 use super::super::config::{self, ServerConfig};
 use super::super::inspect::{self, Found};
 use super::{Check, certificate, key_permissions, validity};
+use crate::identity::ListFile;
 use crate::limits;
+use crate::room::ids::Timestamp;
 
 /// Appends of 4 KiB that are timed.
 const SYNCS: usize = 16;
@@ -46,13 +48,17 @@ pub(super) fn server_checks(path: &Path) -> Vec<Check> {
 fn certificates(config: &ServerConfig, checks: &mut Vec<Check>) {
     checks.push(key_permissions(&config.tls.key));
     let renew = "samverkan certs server makes a new one; the running server takes it up by itself";
-    checks.push(match config.tls.load(&config.trust_domain, now()) {
+    match config.tls.load(&config.trust_domain, now()) {
         Ok(trusted) => {
             let (authorities, with_list) = trusted.counts();
-            Check::ok("tls files", format!("agree; authorities: {authorities}, with a revocation list: {with_list}"))
+            let found = format!("agree; authorities: {authorities}, with a revocation list: {with_list}");
+            checks.push(Check::ok("tls files", found));
+            checks.extend(lists(trusted.lists(), now()));
         }
-        Err(error) => Check::fail("tls files", error.to_string(), "the configuration's [tls] names them"),
-    });
+        Err(error) => {
+            checks.push(Check::fail("tls files", error.to_string(), "the configuration's [tls] names them"));
+        }
+    }
     checks.push(match certificate(&config.tls.certificate) {
         Ok(summary) => validity("server certificate", &summary, now(), renew),
         Err(problem) => Check::fail("server certificate", problem, renew),
@@ -63,6 +69,20 @@ fn certificates(config: &ServerConfig, checks: &mut Vec<Check>) {
         }
         Err(problem) => Check::fail("client authority", problem, "tls.client_roots names it"),
     });
+}
+
+/// Revocation lists end by themselves, and with them all certificates of their authorities.
+fn lists(lists: &[ListFile], now: Timestamp) -> Option<Check> {
+    const NAME: &str = "revocation lists";
+    let first = lists.iter().min_by_key(|list| list.until)?;
+    let found = format!("the first to end is {}, at {}", first.path.display(), moment(first.until));
+    Some(if first.is_near_its_end(now) {
+        let remedy =
+            "put the authority's newest list there before: else every certificate of that authority is refused";
+        Check::warn(NAME, found, remedy)
+    } else {
+        Check::ok(NAME, found)
+    })
 }
 
 fn space(config: &ServerConfig) -> Check {

@@ -85,7 +85,7 @@ impl SigningRequest {
         }
         for attribute in info.iter_attributes() {
             let ParsedCriAttribute::ExtensionRequest(asked) = attribute.parsed_attribute() else {
-                return Err(CsrError::Attribute { oid: attribute.oid.to_id_string() });
+                return Err(CsrError::Attribute { oid: told(&attribute.oid.to_id_string()) });
             };
             for extension in &asked.extensions {
                 names.extend(names_of(extension.parsed_extension(), &extension.oid.to_id_string())?);
@@ -103,7 +103,7 @@ impl SigningRequest {
     pub fn asks_for(&self, path: &str, uri: &str) -> Result<(), CsrError> {
         match self.names.iter().find(|name| *name != path && *name != uri) {
             None => Ok(()),
-            Some(found) => Err(CsrError::Name { found: found.chars().take(limits::URI_NAME_BYTES_MAX).collect() }),
+            Some(found) => Err(CsrError::Name { found: told(found) }),
         }
     }
 }
@@ -168,8 +168,13 @@ fn names_of(extension: &ParsedExtension<'_>, oid: &str) -> Result<Vec<String>, C
             other,
         }) if other.is_empty() => Ok(Vec::new()),
         ParsedExtension::KeyUsage(_) | ParsedExtension::ExtendedKeyUsage(_) => Err(CsrError::Usage),
-        _ => Err(CsrError::Extension { what: oid.to_owned() }),
+        _ => Err(CsrError::Extension { what: told(oid) }),
     }
+}
+
+/// As much of what was asked for as is told back: the asker chose its length.
+fn told(text: &str) -> String {
+    text.chars().take(limits::URI_NAME_BYTES_MAX).collect()
 }
 
 #[cfg(test)]

@@ -89,7 +89,8 @@ impl FromStr for InviteLine {
         }
         let good = address.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty()
-                && host.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b))
+                && port.bytes().all(|b| b.is_ascii_digit())
                 && port.parse::<u16>().is_ok_and(|port| port > 0)
         });
         if !good {
@@ -155,7 +156,7 @@ mod tests {
         assert_eq!("a".repeat(10_000).parse::<InviteLine>(), Err(NotAnInvite::TooLong));
         let bad = |text: &str| format!("{text}:{}", checksum(text)).parse::<InviteLine>();
         assert_eq!(bad("samverkan1:a:1:b:c"), Err(NotAnInvite::Part("authority")));
-        for address in ["a", ":1", "a:0", "a:70000", "a/b:1"] {
+        for address in ["a", ":1", "a:0", "a:70000", "a:+1", "a/b:1", "$(reboot):1", "a'b:1"] {
             let text = line(address).to_string();
             assert_eq!(text.parse::<InviteLine>(), Err(NotAnInvite::Address(address.into())));
         }

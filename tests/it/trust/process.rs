@@ -78,7 +78,10 @@ fn a_running_server_takes_up_its_files_on_sighup_and_by_itself_and_refuses_bad_o
     let line = program.says(&["RELOAD REFUSED"]);
     assert!(line.contains("ERROR") && line.contains("ours.crl") && line.contains("it expired on"), "{line}");
     assert!(line.contains("kill -HUP"), "{line}");
-    fs::write(files.at("ours.crl"), files.ours.list(&[], (-60, HOUR))).expect("written");
+    // One that ends within two days is taken up with a warning, before everybody is locked out by its end.
+    fs::write(files.at("ours.crl"), files.ours.list(&[], (-60, 10 * HOUR + 60))).expect("written");
+    let line = program.says(&["a revocation list ends soon"]);
+    assert!(line.contains("WARN") && line.contains("ours.crl") && line.contains("hours_left=10"), "{line}");
     program.says(&["reloaded", "with_list=1"]);
 
     // A key of another certificate, and a configuration that is none.
