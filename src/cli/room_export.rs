@@ -23,7 +23,7 @@ use super::json;
 use super::output::{note, one_json};
 use super::session::{self, Session};
 use super::words::word;
-use crate::client::{Client, pb};
+use crate::client::pb;
 
 /// The shape of what is written; higher when a reader of an earlier one would misread it.
 const VERSION: u32 = 1;
@@ -54,14 +54,13 @@ pub(crate) struct Export {
 pub(crate) async fn run(command: Export, session: &Session) -> Result<(), Failure> {
     // What is wrong with the folder is told before anything goes on record.
     let folder = Folder::beside(&command.directory)?;
-    let client = session.connect().await?;
-    let room_id = session::room(&client, command.room.as_deref()).await?;
     let manifest = tokio::select! {
-        manifest = export(&client, room_id, &folder) => manifest?,
-        // The folder goes with the process only if that ends by itself.
+        // Before anything else, so that no moment is without it: the folder goes with the process only if that ends by itself.
+        biased;
         _ = tokio::signal::ctrl_c() => {
-            return Err(Failure::new(Exit::Failed, "interrupted; nothing was written, and that you began is on record"));
+            return Err(Failure::new(Exit::Failed, "interrupted: nothing was written; that you began may be on record"));
         }
+        manifest = export(session, command.room.as_deref(), &folder) => manifest?,
     };
     folder.settle()?;
     let shown = with_directory(&manifest, &command.directory);
@@ -72,7 +71,9 @@ pub(crate) async fn run(command: Export, session: &Session) -> Result<(), Failur
     })
 }
 
-async fn export(client: &Client, room_id: String, folder: &Folder) -> Result<Value, Failure> {
+async fn export(session: &Session, room: Option<&str>, folder: &Folder) -> Result<Value, Failure> {
+    let client = &session.connect().await?;
+    let room_id = session::room(client, room).await?;
     let room = client.get_room(pb::GetRoomRequest { room_id: room_id.clone() }).await?.room.unwrap_or_default();
     let request = pb::RecordExportRequest { room_id, ..Default::default() };
     let begun = client.record_export(request).await?;

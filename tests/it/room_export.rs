@@ -304,3 +304,30 @@ async fn a_long_room_is_exported_whole_into_an_empty_folder_and_when_it_is_close
     assert_eq!(texts, expected);
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_export_leaves_nothing_behind() {
+    let mut world = World::start().await;
+    let ground = Ground::new(&world, &["region-b"]);
+    // Somebody who takes the connection and says nothing: the program waits, and has begun its folder.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let contexts = Contexts::at(ground.path("contexts"));
+    let mut context = contexts.load(Some("region-b")).expect("a context").1;
+    context.address = silent.local_addr().expect("its address").to_string();
+    context.write(&contexts.path("region-b").expect("a path")).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_samverkan"));
+    command.args(["room", "export", "--directory", "out/x", "--context", "region-b"]);
+    command.current_dir(ground.folder.path()).env("SAMVERKAN_CONTEXTS", ground.path("contexts"));
+    let program = command.stderr(std::process::Stdio::piped()).spawn().expect("the program starts");
+    let ended = tokio::task::spawn_blocking(move || {
+        let _connection = silent.accept().expect("it connects");
+        let process = rustix::process::Pid::from_child(&program);
+        rustix::process::kill_process(process, rustix::process::Signal::INT).expect("interrupted");
+        program.wait_with_output().expect("it ends")
+    });
+    let ended = ended.await.expect("it ends");
+    let said = text(&ended.stderr);
+    assert!(ended.status.code() == Some(1) && said.contains("interrupted: nothing was written"), "{said}");
+    assert_eq!(ground.left(), [""; 0]);
+    world.stop().await;
+}

@@ -91,7 +91,7 @@ async fn try_read(
         let page = client.list_messages(request).await?;
         for (index, delivery) in (page.first_index..).zip(&page.deliveries) {
             if let Some(Content::WithdrawalNotice(notice)) = &delivery.content
-                && !pen.knows_of(notice)
+                && !is_known(notice, &pen.withdrawn)
             {
                 return Ok(None);
             }
@@ -113,6 +113,11 @@ async fn try_read(
             found => actor = found,
         }
     }
+}
+
+/// Whether all that a notice is about had been withdrawn when it was read.
+fn is_known(notice: &pb::WithdrawalNotice, withdrawn: &BTreeSet<u64>) -> bool {
+    notice.ranges.iter().all(|range| (range.first_index..=range.last_index).all(|index| withdrawn.contains(&index)))
 }
 
 /// Who has a message of the caller's own organisation.
@@ -143,11 +148,6 @@ struct Pen {
 }
 
 impl Pen {
-    /// Whether all that the notice is about was withdrawn before it was written down.
-    fn knows_of(&self, notice: &pb::WithdrawalNotice) -> bool {
-        notice.ranges.iter().all(|range| (range.first_index..=range.last_index).all(|at| self.withdrawn.contains(&at)))
-    }
-
     fn write(&mut self, index: u64, delivery: &pb::Delivery, receipts: &[String]) -> Result<(), Failure> {
         match &delivery.content {
             Some(Content::Withdrawn(_)) => drop(self.withdrawn.insert(index)),
@@ -187,5 +187,25 @@ impl Pen {
         page.write(timeline::FOOT)?;
         let files = vec![self.lines.finish()?, page.finish()?];
         Ok(Reading { actor, last_index, messages: self.messages, label, files })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_of_what_was_written_down_before_is_news() {
+        let notice = |ranges: &[(u64, u64)]| pb::WithdrawalNotice {
+            ranges: ranges
+                .iter()
+                .map(|&(first_index, last_index)| pb::IndexRange { first_index, last_index })
+                .collect(),
+            ..Default::default()
+        };
+        let withdrawn = BTreeSet::from([3, 4, 7]);
+        assert!(is_known(&notice(&[(3, 4), (7, 7)]), &withdrawn));
+        assert!(!is_known(&notice(&[(3, 4), (7, 8)]), &withdrawn), "8 was written down with its text");
+        assert!(!is_known(&notice(&[(2, 4)]), &withdrawn));
     }
 }

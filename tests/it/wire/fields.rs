@@ -123,6 +123,14 @@ async fn of_messages_reports_and_terms() {
     ];
     refused(&a, "IntakeService/RecordPoliceReport", true, &good, wrong).await;
 
+    let good = pb::RecordExportRequest { request_id: id(), room_id: room.clone() };
+    let wrong: &[Wrong<pb::RecordExportRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("room_id", |q| q.room_id.clear()),
+        ("room_id", |q| q.room_id = "x".into()),
+    ];
+    refused(&coordinator, "RoomService/RecordExport", true, &good, wrong).await;
+
     let good = pb::ChangeTermsRequest { request_id: id(), room_id: room.clone(), terms: "others".into() };
     let wrong: &[Wrong<pb::ChangeTermsRequest>] = &[
         ("request_id", |q| q.request_id.clear()),

@@ -514,3 +514,20 @@ async fn what_becomes_of_ones_words_and_report_is_told_to_their_source() {
     assert!(mails.2.unread().await.is_empty() && of_d.unread().await.is_empty(), "others learn nothing of it");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r8_an_export_is_on_record_once_under_its_id_for_who_exports_and_the_coordinator() {
+    let Cast { mut world, cert, peers, room } = cast().await;
+    let [a, b, _] = &peers;
+    let (mut to_a, mut to_b) = (Mail::of(a, &room).await, Mail::of(b, &room).await);
+    let mut to_cert = Mail::of(&cert, &room).await;
+    let request = pb::RecordExportRequest { request_id: id(), room_id: room.clone() };
+    let begun: pb::RecordExportResponse = twice(a, "RoomService/RecordExport", &request).await;
+    for mail in [&mut to_a, &mut to_cert] {
+        let told = only!(mail, RoomExported);
+        assert_eq!(told.export_id, begun.export_id);
+        assert_eq!((organisation(&told.participant), told.actor.as_str()), ("region-a", "org/region-a/user/duty"));
+    }
+    assert_eq!(to_b.unread().await, []);
+    world.stop().await;
+}
