@@ -299,3 +299,30 @@ async fn no_secret_of_a_line_is_in_the_store() {
     }
     assert!(read > 1000, "the store was read: {read} bytes");
 }
+
+#[test]
+fn whoever_is_revoked_while_tailing_is_told_so() {
+    let ground = Ground::new();
+    ground.coordinator(&["room", "open", "Exercise"]);
+    let room: serde_json::Value =
+        serde_json::from_str(&ground.coordinator(&["room", "list", "--output", "json"])).expect("JSON");
+    let room = room["room_id"].as_str().expect("an id");
+    let line = ground.invite(&["--register", "Region C", "--room", room]);
+    let joined = ground.done("theirs", &["join", &line.to_string()]);
+    let accept = joined.lines().find(|line| line.contains("room accept")).expect("the next command");
+    let invitation = accept.split_whitespace().skip_while(|word| *word != "accept").nth(1).expect("an id");
+    ground.done("theirs", &["room", "accept", invitation, "logs=direct:affected", "--attribution", "named"]);
+    ground.done("theirs", &["post", "--material", "logs", "GET /login 200"]);
+
+    let tail = ["tail", "--follow"];
+    let tail = ground.command("theirs", &tail).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut tail = tail.expect("the program starts");
+    let mut shown = BufReader::new(tail.stdout.take().expect("piped")).lines().map(|line| line.expect("text"));
+    assert!(shown.any(|line| line.contains("GET /login 200")), "it follows");
+    ground.coordinator(&["certs", "revoke", "--actor", "org/region-c/user/clara", "--reason", "laptop stolen"]);
+    assert_eq!(shown.next(), None, "nothing more is shown");
+    let ended = tail.wait_with_output().expect("ends");
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("the coordinator has revoked the access of this person or program"), "{said}");
+}

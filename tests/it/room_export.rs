@@ -175,8 +175,8 @@ async fn r5_an_export_holds_what_its_caller_may_see_and_no_byte_of_anything_else
         assert!(!files["timeline.html"].contains("<script"), "what somebody wrote is text");
     }
     let label = |files: &BTreeMap<String, String>| json(&files["manifest.json"])["tlp"].clone();
-    assert_eq!([&cert, &source, &affected, &third].map(label), ["amber", "red", "red", "green"]);
-    assert!(third["timeline.html"].contains("content: \"TLP:GREEN\""), "on each printed page");
+    assert_eq!([&cert, &source, &affected, &third].map(label), ["amber+strict", "red", "red", "amber+strict"]);
+    assert!(third["timeline.html"].contains("content: \"TLP:AMBER+STRICT\""), "on each printed page");
     assert!(source["timeline.html"].contains("1970-01-01 00:00:00Z"), "when it occurred");
     assert!(source["timeline.html"].contains("Shown to:<ul><li>"), "who has it");
     assert!(!affected["timeline.html"].contains("Shown to:"), "of one's own messages only");
@@ -239,7 +239,7 @@ async fn r6_what_was_withdrawn_is_in_no_later_export() {
     assert!(!holds(&after, "CANARY"), "not a byte of it");
     let withdrawn = lines(&after).iter().filter(|line| line["kind"] == "withdrawn").count();
     assert_eq!(withdrawn, 2);
-    assert_eq!(json(&after["manifest.json"])["tlp"], "green", "of what is left");
+    assert_eq!(json(&after["manifest.json"])["tlp"], "amber+strict", "of what is left");
     world.stop().await;
 }
 
