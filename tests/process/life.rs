@@ -27,6 +27,8 @@ pub(crate) enum Manner {
 pub(crate) struct Life {
     pub(crate) told: Arc<Told>,
     tasks: Vec<JoinHandle<Stop>>,
+    /// What each task is, for whoever must find out why it does not end.
+    names: Vec<String>,
     /// Of the tasks, those that write.
     writers: Vec<tokio::task::AbortHandle>,
 }
@@ -60,13 +62,14 @@ impl Life {
 
     pub(crate) fn begin_told(ground: &Arc<Ground>, port: u16, manner: Manner, told: Told) -> Self {
         let told = Arc::new(told);
-        let (mut tasks, mut writers) = (Vec::new(), Vec::new());
+        let (mut tasks, mut names, mut writers) = (Vec::new(), Vec::new(), Vec::new());
         for who in ground.seats() {
             for job in 0..3 {
                 // The coordinator gives no consent.
                 if job == 1 && ground.is_coordinator(who) {
                     continue;
                 }
+                names.push(format!("{} of seat {who}", ["the posts", "the acts", "the reads"][usize::from(job)]));
                 let (ground, told) = (ground.clone(), told.clone());
                 tasks.push(tokio::spawn(async move {
                     loop {
@@ -82,7 +85,7 @@ impl Life {
                 }
             }
         }
-        Self { told, tasks, writers }
+        Self { told, tasks, names, writers }
     }
 
     /// Waits until so many more posts are acknowledged.
@@ -121,13 +124,13 @@ impl Life {
     /// The server is gone, or on its way: waits until all have noticed.
     pub(crate) async fn end(self) -> Result<(), Wrong> {
         let mut wrong = None;
-        for task in self.tasks {
+        for (task, name) in self.tasks.into_iter().zip(self.names) {
             match tokio::time::timeout(PATIENCE, task).await {
                 Ok(Ok(Stop::Cut(_) | Stop::Refused(_))) => {}
                 Ok(Ok(Stop::Done)) => wrong = Some("somebody who works without an end came to one".into()),
                 Ok(Ok(Stop::Wrong(why))) => wrong = Some(why),
                 Ok(Err(error)) => wrong = Some(error.to_string()),
-                Err(_) => wrong = Some("somebody waits for a server that is gone".into()),
+                Err(_) => wrong = Some(format!("{name} wait for a server that is gone")),
             }
         }
         wrong.map_or(Ok(()), Err)
