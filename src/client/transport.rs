@@ -7,7 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::{Duration, SystemTime};
@@ -99,7 +99,14 @@ impl Transport {
             .map_err(|_| bad(format!("server name {name:?}: is neither a host name nor an IP address")))?;
 
         let said = Said::default();
-        let dial = Dial { address: address.clone(), server_name, config, own, said: said.clone() };
+        let dial = Dial {
+            address: address.clone(),
+            server_name,
+            config,
+            own,
+            has_dialled: Arc::default(),
+            said: said.clone(),
+        };
         let endpoint = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIME_MAX)
             .http2_keep_alive_interval(KEEPALIVE)
@@ -181,8 +188,9 @@ struct Dial {
     address: Arc<str>,
     server_name: ServerName<'static>,
     config: Arc<ClientConfig>,
-    /// Whose files are read again for each connection: a certificate may have been renewed since the last.
+    /// Whose files are read again for each connection but the first: a certificate may have been renewed since.
     own: Option<Arc<Context>>,
+    has_dialled: Arc<AtomicBool>,
     said: Said,
 }
 
@@ -199,7 +207,8 @@ impl Dial {
         let tcp = TcpStream::connect(&*self.address).await?;
         tcp.set_nodelay(true)?;
         // Files that are being replaced at this moment do not fit each other: what held before still does.
-        let newest = self.own.and_then(|context| own_config(&context).ok());
+        let again = self.own.filter(|_| self.has_dialled.swap(true, Ordering::Relaxed));
+        let newest = again.and_then(|context| own_config(&context).ok());
         match TlsConnector::from(newest.unwrap_or(self.config)).connect(self.server_name, tcp).await {
             Ok(inner) => Ok(TokioIo::new(Watched { inner, said: self.said })),
             Err(error) => {

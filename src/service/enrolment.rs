@@ -135,8 +135,8 @@ impl Desk {
                 engine.issue(write, id, issued).await.map_err(lost)?
             }
             Step::Claim => {
-                // What could not be issued later need not wait.
-                issuing.certify(&invite.actor, &request, now)?;
+                // What would be refused later need not wait.
+                issuing.may_have(&invite.actor, &request)?;
                 let write = Write { id: request_id(b"samverkan/claim/1", id), digest: key };
                 engine.request_enrolment(&invite.actor, write, id, key).await.map_err(lost)?;
                 return Err(Refusal::ApprovalPending.into());

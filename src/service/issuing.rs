@@ -42,6 +42,13 @@ impl Issuing {
         caller.is_issued_by(&self.roots)
     }
 
+    /// Refused, if the request asks for more than this actor's name.
+    pub(super) fn may_have(&self, actor: &Actor, request: &SigningRequest) -> Result<(), CallError> {
+        request
+            .asks_for(&actor.to_string(), &self.authority.trust_domain().uri(actor))
+            .map_err(|problem| CallError::invalid("signing_request", problem.to_string()))
+    }
+
     /// A certificate for the key of a request that asks for no more than this actor's name.
     pub(super) fn certify(
         &self,
@@ -49,9 +56,7 @@ impl Issuing {
         request: &SigningRequest,
         now: Timestamp,
     ) -> Result<IssuedCertificate, CallError> {
-        request
-            .asks_for(&actor.to_string(), &self.authority.trust_domain().uri(actor))
-            .map_err(|problem| CallError::invalid("signing_request", problem.to_string()))?;
+        self.may_have(actor, request)?;
         // Towards its end an authority issues shorter ones rather than none.
         let left = u32::try_from((self.authority.not_after().0 - now.0) / DAY_US).unwrap_or(0);
         let days = self.days.min(left);
