@@ -56,23 +56,20 @@ impl AuditTail {
                     sleep(backoff(self.failed)).await;
                 }
                 let request = Request::new(self.request.clone());
-                match self.client.transport.audit().tail_audit_records(request).await {
+                let transport = &self.client.transport;
+                match transport.answer(transport.audit().tail_audit_records(request)).await {
                     Ok(response) => (self.stream, self.began) = (Some(response.into_inner()), true),
-                    Err(status) => {
-                        return self.interrupted(Failure::of_status(&status, self.client.transport.said()));
-                    }
+                    Err(failure) => return self.interrupted(failure),
                 }
                 continue;
             };
-            let content = match stream.message().await {
+            let content = match self.client.transport.answer(stream.message()).await {
                 Ok(Some(response)) => response.content,
                 Ok(None) => {
                     let problem = "the server ended the stream".to_owned();
                     return self.interrupted(Failure::Again { problem, maybe_written: false });
                 }
-                Err(status) => {
-                    return self.interrupted(Failure::of_status(&status, self.client.transport.said()));
-                }
+                Err(failure) => return self.interrupted(failure),
             };
             self.failed = 0;
             match content {

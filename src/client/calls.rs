@@ -191,12 +191,12 @@ impl Client {
         let mut tried = 0;
         loop {
             tried += 1;
-            let failure = match timeout(TRY_TIME_MAX, attempt()).await {
+            let failure = match timeout(TRY_TIME_MAX, self.transport.answer(attempt())).await {
                 Ok(Ok(response)) => {
                     self.transport.heed(response.metadata());
                     return Ok(response.into_inner());
                 }
-                Ok(Err(status)) => Failure::of_status(&status, self.transport.said()),
+                Ok(Err(failure)) => failure,
                 Err(_) => Failure::Again { problem: "no answer in time".into(), maybe_written: true },
             };
             let (problem, maybe_written) = match failure {

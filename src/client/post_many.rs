@@ -137,18 +137,19 @@ impl<I: Iterator<Item = pb::MessageDraft>, F: FnMut(Posted)> Posting<'_, I, F> {
             return Ok(End::Done);
         }
         let requests = Request::new(ReceiverStream::new(receiver));
-        let mut answers = match self.client.transport.messages().post_messages(requests).await {
+        let transport = &self.client.transport;
+        let mut answers = match transport.answer(transport.messages().post_messages(requests)).await {
             Ok(response) => response.into_inner(),
-            Err(status) => return Ok(End::Interrupted(Failure::of_status(&status, self.client.transport.said()))),
+            Err(failure) => return Ok(End::Interrupted(failure)),
         };
         while !self.under_way.is_empty() {
-            let outcomes = match answers.message().await {
+            let outcomes = match transport.answer(answers.message()).await {
                 Ok(Some(response)) => response.outcomes,
                 Ok(None) => {
                     let problem = "the server ended the stream".to_owned();
                     return Ok(End::Interrupted(Failure::Again { problem, maybe_written: true }));
                 }
-                Err(status) => return Ok(End::Interrupted(Failure::of_status(&status, self.client.transport.said()))),
+                Err(failure) => return Ok(End::Interrupted(failure)),
             };
             let mut not_now = None;
             for outcome in outcomes {
@@ -176,7 +177,7 @@ impl<I: Iterator<Item = pb::MessageDraft>, F: FnMut(Posted)> Posting<'_, I, F> {
         failure: Failure,
     ) -> Result<End, ClientError> {
         while !self.under_way.is_empty() {
-            let Ok(Some(response)) = answers.message().await else { break };
+            let Ok(Some(response)) = self.client.transport.answer(answers.message()).await else { break };
             for outcome in response.outcomes {
                 self.answered(outcome)?;
             }

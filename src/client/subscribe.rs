@@ -88,28 +88,23 @@ impl Subscription {
             }
             let Some(stream) = &mut self.stream else {
                 let request = pb::SubscribeRequest { room_id: self.room_id.clone(), after_index: self.after_index };
-                match self.client.transport.messages().subscribe(Request::new(request)).await {
+                let transport = &self.client.transport;
+                match transport.answer(transport.messages().subscribe(Request::new(request))).await {
                     Ok(response) => {
                         self.stream = Some(response.into_inner());
                         self.began = true;
                     }
-                    Err(status) => {
-                        let failure = Failure::of_status(&status, self.client.transport.said());
-                        return self.interrupted(failure);
-                    }
+                    Err(failure) => return self.interrupted(failure),
                 }
                 continue;
             };
-            let content = match stream.message().await {
+            let content = match self.client.transport.answer(stream.message()).await {
                 Ok(Some(response)) => response.content,
                 Ok(None) => {
                     let problem = "the server ended the stream".to_owned();
                     return self.interrupted(Failure::Again { problem, maybe_written: false });
                 }
-                Err(status) => {
-                    let failure = Failure::of_status(&status, self.client.transport.said());
-                    return self.interrupted(failure);
-                }
+                Err(failure) => return self.interrupted(failure),
             };
             self.failed = 0;
             match content {

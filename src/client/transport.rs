@@ -3,6 +3,10 @@
 //! TCP, then TLS with the settings of [`crate::identity::tls`], then HTTP/2 with keepalive. When the server refuses the
 //! certificate, TLS says so in an alert that arrives after the client's side of the handshake is done, as an error of the first
 //! read; what stands above TLS keeps little of it. So each connection writes down what TLS had to say, for the error that follows.
+//!
+//! A call that is handed to a connection in the moment in which it ends is, about once in a hundred thousand cuts, neither sent nor
+//! failed by what stands above: it would wait for ever, or until another call is made. So we count the connections that are there or
+//! being made, and whoever waits while there is none is told that nothing will come.
 //! Upholds R10 from the client's side. Tested in `tests/it`.
 
 use std::io;
@@ -17,12 +21,15 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::context::Context;
-use super::error::{ClientError, deepest};
+use super::error::{ClientError, Failure, deepest};
 use crate::api::RENEWAL_HEADER;
 use crate::identity::enrolment::line::InviteLine;
 use crate::identity::enrolment::pin;
@@ -32,6 +39,8 @@ use crate::identity::{KeyedCertificate, explain, tls};
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How often a quiet connection is asked whether it is alive, and how long it may take to say so.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How long a call waits while there is no connection and nobody makes one. A call that needs one has it made at once.
+const WITHOUT_CONNECTION_MAX: Duration = Duration::from_secs(1);
 /// The largest answer: a page of 1 MiB and its frame, with room for later versions of the API.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The largest request: a report of eight full answers and a consent of 256 names stay well below it.
@@ -45,6 +54,36 @@ pub(super) struct Transport {
     said: Said,
     /// Seconds since 1970 when the certificate expires, once the server has said that it is time to renew it; 0 before.
     expires: Arc<AtomicU64>,
+    /// How many connections are there or being made: none or one, two for a moment.
+    connections: watch::Sender<usize>,
+}
+
+/// Counts a connection from the first packet until its socket is closed.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(connections: watch::Sender<usize>) -> Self {
+        connections.send_modify(|count| *count += 1);
+        Self(connections)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Ends when there has been no connection for [`WITHOUT_CONNECTION_MAX`], and none was being made.
+async fn without_connection(mut connections: watch::Receiver<usize>) {
+    loop {
+        if connections.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        if timeout(WITHOUT_CONNECTION_MAX, connections.wait_for(|count| *count > 0)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What TLS said about the last connection, if it was bad.
@@ -98,7 +137,7 @@ impl Transport {
         let server_name = ServerName::try_from(name.clone())
             .map_err(|_| bad(format!("server name {name:?}: is neither a host name nor an IP address")))?;
 
-        let said = Said::default();
+        let (said, connections) = (Said::default(), watch::Sender::new(0));
         let dial = Dial {
             address: address.clone(),
             server_name,
@@ -106,6 +145,7 @@ impl Transport {
             own,
             has_dialled: Arc::default(),
             said: said.clone(),
+            connections: connections.clone(),
         };
         let endpoint = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIME_MAX)
@@ -123,7 +163,18 @@ impl Transport {
                 None => ClientError::NotReachable { address, problem: deepest(&error) },
             }
         })?;
-        Ok(Self { channel, address, said, expires: Arc::default() })
+        Ok(Self { channel, address, said, expires: Arc::default(), connections })
+    }
+
+    /// Waits for an answer, or for the certainty that none will come.
+    pub(super) async fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            answer = call => answer.map_err(|status| Failure::of_status(&status, self.said())),
+            () = without_connection(self.connections.subscribe()) => {
+                Err(Failure::Again { problem: "the connection was cut".into(), maybe_written: true })
+            }
+        }
     }
 
     /// Takes note of what an answer says beside its content.
@@ -192,6 +243,7 @@ struct Dial {
     own: Option<Arc<Context>>,
     has_dialled: Arc<AtomicBool>,
     said: Said,
+    connections: watch::Sender<usize>,
 }
 
 /// TLS settings from the files of a context.
@@ -203,6 +255,7 @@ fn own_config(context: &Context) -> Result<Arc<ClientConfig>, String> {
 
 impl Dial {
     async fn run(self) -> io::Result<TokioIo<Watched>> {
+        let counted = Counted::new(self.connections);
         self.said.set(None);
         let tcp = TcpStream::connect(&*self.address).await?;
         tcp.set_nodelay(true)?;
@@ -210,7 +263,7 @@ impl Dial {
         let again = self.own.filter(|_| self.has_dialled.swap(true, Ordering::Relaxed));
         let newest = again.and_then(|context| own_config(&context).ok());
         match TlsConnector::from(newest.unwrap_or(self.config)).connect(self.server_name, tcp).await {
-            Ok(inner) => Ok(TokioIo::new(Watched { inner, said: self.said })),
+            Ok(inner) => Ok(TokioIo::new(Watched { inner, said: self.said, _counted: counted })),
             Err(error) => {
                 self.said.listen(&error);
                 Err(error)
@@ -223,6 +276,8 @@ impl Dial {
 struct Watched {
     inner: tokio_rustls::client::TlsStream<TcpStream>,
     said: Said,
+    // After the stream: what is not counted any more is closed.
+    _counted: Counted,
 }
 
 impl AsyncRead for Watched {
@@ -262,5 +317,25 @@ impl AsyncWrite for Watched {
 
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_connection_is_left_alone_and_who_waits_without_one_is_told() {
+        let connections = watch::Sender::new(0);
+        let open = Counted::new(connections.clone());
+        let mut waiting = tokio::spawn(without_connection(connections.subscribe()));
+        let long = WITHOUT_CONNECTION_MAX * 10;
+        assert!(timeout(long, &mut waiting).await.is_err(), "a connection is there");
+        let dialled = Counted::new(connections.clone());
+        drop(open);
+        assert!(timeout(long, &mut waiting).await.is_err(), "another is being made");
+        drop(dialled);
+        assert!(timeout(WITHOUT_CONNECTION_MAX / 2, &mut waiting).await.is_err(), "one may be made in a moment");
+        timeout(long, waiting).await.expect("told").expect("not panicked");
     }
 }
