@@ -25,6 +25,7 @@
 //! | [`limits`] | how much of anything? | nothing |
 //! | [`room`] | who may do what, who may see what? Pure: values in, values out | `limits` |
 //! | `rate` | how fast may something happen? | nothing |
+//! | [`sealing`] | how is what lies on the disk kept from whoever has the disk? Keys and records | `room::ids` |
 //! | [`store`] | what is durable? A port; adapters for memory and sled; the encoding at rest | `room` |
 //! | [`audit`] | who did what to this server? The trail: an append-only log of acts, sign-ins and refusals | `room::ids`, `store` |
 //! | [`engine`] | in what order does it happen? One task per open room, one committing thread | `room`, `store` |
@@ -109,6 +110,7 @@ pub mod identity;
 pub mod limits;
 mod rate;
 pub mod room;
+pub mod sealing;
 pub mod server;
 pub mod service;
 pub mod store;

@@ -27,10 +27,11 @@ use crate::identity::{
 };
 use crate::limits;
 use crate::room::ids::{Actor, OrganisationId, Timestamp};
+use crate::sealing::{KeySource, KeySourceError};
 use crate::service::transport::{self, Health, Serving};
 use crate::service::{Edge, StreamLimits};
 use crate::store::committer::Clock;
-use crate::store::sled::{OpenError, SledOptions, SledStore};
+use crate::store::sled::{OpenError, SledOptions, SledStore, UnlockError};
 
 mod reload;
 
@@ -64,6 +65,9 @@ pub struct Config {
     pub tls: TrustFiles,
     /// The store's directory; made if it isn't there.
     pub store: PathBuf,
+    /// Where the key is with which the store's keyring is encrypted; after it, where former ones are, of which one may still be that key:
+    /// the first then takes its place. Empty: what is stored is not encrypted.
+    pub keys: Vec<KeySource>,
     /// MiB of free disk space below which nothing is written.
     pub reserve_mib: u64,
     /// Serve a store that is behind its high-water file, or has none, and record that.
@@ -113,6 +117,12 @@ pub enum StartError {
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A key can't be read.
+    #[error("store.key: {0}")]
+    Key(#[from] KeySourceError),
+    /// The key does not open the store.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     /// The store was opened, and its content can't be served.
     #[error(transparent)]
     Store(#[from] LoadError),
@@ -178,6 +188,7 @@ impl Server {
             Some(settings) => Some(Desk::prepare(settings, &config.tls).await?),
             None => None,
         };
+        let keys = config.keys.iter().map(KeySource::load).collect::<Result<Vec<_>, _>>()?;
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -188,8 +199,12 @@ impl Server {
             accept_rollback: config.accept_rollback,
             ..SledOptions::default()
         };
-        let store = tokio::task::spawn_blocking(move || SledStore::open(&directory, options));
-        let store = store.await.map_err(io::Error::other)??;
+        let opened = tokio::task::spawn_blocking(move || -> Result<_, StartError> {
+            let mut store = SledStore::open(&directory, options)?;
+            store.unlock(&keys)?;
+            Ok((store, keys))
+        });
+        let (store, keys) = opened.await.map_err(io::Error::other)??;
         let settings = Settings {
             coordinator: config.coordinator.clone(),
             title: REPORTED_TITLE.into(),
@@ -199,6 +214,10 @@ impl Server {
         };
         let has_rolled_back = store.has_rolled_back();
         let engine = Engine::start(Arc::new(store), clock, settings).await?;
+        match keys.first() {
+            Some(key) => engine.take_key(key).map_err(UnlockError::from)?,
+            None => tracing::warn!("what is stored is not encrypted: store.key is \"none\""),
+        }
         if has_rolled_back && engine.trail().record(AuditEvent::RollbackAccepted).await.is_err() {
             // The disk is full: it is written when there is space.
             engine.trail().note(AuditEvent::RollbackAccepted);
@@ -229,6 +248,7 @@ impl Server {
             %address,
             enrolment = enrolment_address.map(tracing::field::display),
             store = %config.store.display(),
+            key = keys.first().map(|key| tracing::field::display(key.id())),
             trust_domain = config.trust_domain,
             lists_until = trusted.lists_until().map(|until| until.0),
             coordinator = %config.coordinator,

@@ -305,6 +305,11 @@ pub enum AuditEvent {
         invite: Uuid,
     },
 
+    /// The store's keyring was encrypted with another key.
+    StoreKeyChanged {
+        /// The id of the former one.
+        from: Arc<str>,
+    },
     /// Certificates, trust roots, revocation lists or configuration were read again and hold now.
     ConfigurationReloaded {
         /// Which, in our words: `certificate`, `client-roots` and the like, with commas.
@@ -411,6 +416,7 @@ impl AuditEvent {
             }
             Self::InviteRevoked { by, invite } => (Kind::InviteRevoked, Facts::of_invite(Some(by), invite)),
             Self::EnrolmentApproved { by, invite } => (Kind::EnrolmentApproved, Facts::of_invite(Some(by), invite)),
+            Self::StoreKeyChanged { from } => (Kind::StoreKeyChanged, Facts { detail: Some(from), ..none }.cut()),
             Self::ConfigurationReloaded { what } => {
                 (Kind::ConfigurationReloaded, Facts { detail: Some(what), ..none }.cut())
             }

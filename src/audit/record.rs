@@ -108,6 +108,8 @@ kinds! {
     InviteRevoked = 63, "invite_revoked";
     /// An enrolment was approved.
     EnrolmentApproved = 64, "enrolment_approved";
+    /// The store got another key-encryption key.
+    StoreKeyChanged = 72, "store_key_changed";
     /// Configuration or certificates were read again.
     ConfigurationReloaded = 70, "configuration_reloaded";
     /// They were read again and are bad.

@@ -17,6 +17,7 @@ use super::record::{Kind, Record};
 use super::trail::{Page, Query};
 use crate::limits;
 use crate::room::ids::{RoomId, Seq, Timestamp};
+use crate::sealing::Vault;
 use crate::store::codec::{Opened, Tip};
 use crate::store::replay::{LoadError, walk};
 use crate::store::{Store, StoreError};
@@ -181,6 +182,11 @@ fn load_part(
 }
 
 impl Segments {
+    /// What the records are encrypted with.
+    pub(super) fn vault(&self) -> &Vault {
+        self.store.vault()
+    }
+
     pub(super) fn new(store: Arc<dyn Store>, loaded: Loaded) -> Self {
         Self { store, parts: Mutex::new(loaded.parts) }
     }
@@ -238,7 +244,7 @@ impl Segments {
                     break 'parts;
                 }
                 for stored in &frames {
-                    let opened: Opened<Record> = tip.follow(stored)?;
+                    let opened: Opened<Record> = tip.follow(stored, self.store.vault())?;
                     for record in opened.entries {
                         let position = position(number, &record);
                         if position <= page.last {

@@ -17,6 +17,7 @@ use super::notes::{Note, Notes};
 use super::record::{Kind, Record};
 use super::segments::{Loaded, Segments, load};
 use crate::limits;
+use crate::room::ids::RoomId;
 use crate::room::ids::{OrganisationId, Timestamp};
 use crate::store::codec::{self, Tip};
 use crate::store::committer::{Clock, CommitError, Committer, Outcome};
@@ -236,12 +237,14 @@ impl Writer {
             return;
         }
         let now = self.trail.now().max(self.last_recorded_at);
-        let mut tip = self.tip;
+        let (mut tip, part, trail) = (self.tip, self.part, self.trail.clone());
+        let vault = trail.segments.vault();
         let mut seq = tip.next_entry();
         let mut sealed = Vec::new();
         let mut write = |event: &AuditEvent, since: Timestamp, count: u32| {
             let (kind, facts) = event.facts();
-            sealed.push(codec::seal(&Record { seq, recorded_at: now, since, count, kind, facts }, codec::salt));
+            let record = Record { seq, recorded_at: now, since, count, kind, facts };
+            sealed.push(codec::seal(&record, RoomId::trail(part), vault, codec::salt));
             seq = seq.next();
         };
         for Note { event, since, count } in &notes {
@@ -253,7 +256,7 @@ impl Writer {
             frames.extend(its);
             waiting.push(done);
         }
-        let own = tip.pack(sealed, &[]).into_iter().map(|(_, frame)| frame);
+        let own = tip.pack(sealed, &[], vault).into_iter().map(|(_, frame)| frame);
         let frames = own.chain(frames).collect();
         let done = self.committer.submit(frames).await.await;
         let result = done.unwrap_or(Err(CommitError { outcome: Outcome::Unknown, ..closed() }));

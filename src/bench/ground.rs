@@ -18,6 +18,7 @@ use crate::client::{Client, Context, pb};
 use crate::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use crate::identity::{Authority, Existing};
 use crate::room::ids::{Actor, Timestamp};
+use crate::sealing::KeySource;
 use crate::server::system_clock;
 use crate::store::sled::SledStore;
 
@@ -105,6 +106,8 @@ impl Ground {
     }
 
     fn serve(&self, store: &Path, caps: Caps) -> Result<Server, BenchError> {
+        let key = self.folder.path().join("store.key");
+        KeySource::made_if_missing(key.clone()).map_err(BenchError::file(&key))?;
         Server::start(
             self.folder.path(),
             &Setting {
@@ -112,6 +115,7 @@ impl Ground {
                 coordinator: COORDINATOR,
                 certificate: &self.server_certificate(),
                 store,
+                key: Some(key),
                 caps,
             },
         )

@@ -34,6 +34,8 @@ pub(crate) struct Setting<'a> {
     /// The folder of its certificate.
     pub(crate) certificate: &'a Path,
     pub(crate) store: &'a Path,
+    /// The file of its key; `None`: nothing is encrypted.
+    pub(crate) key: Option<PathBuf>,
     pub(crate) caps: Caps,
 }
 
@@ -117,11 +119,15 @@ impl Drop for Server {
 }
 
 fn configuration(setting: &Setting<'_>) -> String {
+    let key_text = match &setting.key {
+        Some(key) => format!("{key:?}"),
+        None => "\"none\"".to_owned(),
+    };
     // The formatting of a string by Rust is a TOML string for any path without control characters.
     let file = |name: &str| format!("{:?}", setting.certificate.join(name));
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = {:?}\ncoordinator = {:?}\n\
-         [tls]\ncertificate = {}\nkey = {}\nclient_roots = {}\n[store]\ndirectory = {:?}\n\
+         [tls]\ncertificate = {}\nkey = {}\nclient_roots = {}\n[store]\ndirectory = {:?}\nkey = {}\n\
          [log]\nformat = \"json\"\nfilter = \"warn,samverkan::server=info\"\n[limits]\n",
         setting.trust_domain,
         setting.coordinator,
@@ -129,6 +135,7 @@ fn configuration(setting: &Setting<'_>) -> String {
         file(crate::identity::issue::KEY_FILE),
         file(crate::identity::issue::AUTHORITY_FILE),
         setting.store,
+        key_text,
     );
     // What protects a server from its clients would only measure itself here: all come from one address and post as fast as they can.
     text.push_str("writes_per_second = 10000000\nwritten_kib_per_second = 10000000\nconsents_per_second = 1000000\n");

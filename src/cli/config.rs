@@ -17,6 +17,7 @@
 //! organisations = ["region-a"]
 //! [store]
 //! directory = "/var/lib/samverkan"
+//! key = "store.key"
 //! [enrolment]                           # optional: issue certificates to those who were invited
 //! listen = "0.0.0.0:7444"
 //! address = "broker.example:7444"
@@ -36,6 +37,7 @@ use toml::de::{DeTable, DeValue};
 use super::failure::{Exit, Failure};
 use crate::identity::{IssuerFile, KeyExchange, TrustDomain, TrustFiles};
 use crate::room::ids::OrganisationId;
+use crate::sealing::KeySource;
 
 /// The port of the product.
 pub const PORT: u16 = 7443;
@@ -53,6 +55,8 @@ pub struct ServerConfig {
     pub tls: TrustFiles,
     /// The store's folder.
     pub store: PathBuf,
+    /// Where the store's key is, and before it perhaps a former one's place; empty: it is not encrypted.
+    pub keys: Vec<KeySource>,
     /// MiB of the store's disk that stay free.
     pub reserve_mib: u64,
     /// Serve a store from which acknowledged messages may be missing. Not in the file: it is for one start.
@@ -131,12 +135,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// What `store.key` says where nothing is to be encrypted.
+const NO_KEY: &str = "none";
+
 /// What is logged when nothing else is said.
 pub const LOG_FILTER: &str = "info";
 /// MiB of the store's disk that stay free when nothing else is said.
 pub const RESERVE_MIB: u64 = 64;
 
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 36] = [
     "server.listen",
     "identity.trust_domain",
     "identity.coordinator",
@@ -147,6 +154,8 @@ const KEYS: [&str; 34] = [
     "tls.issuers",
     "tls.key_exchange",
     "store.directory",
+    "store.key",
+    "store.former_key",
     "store.reserve_mib",
     "enrolment.listen",
     "enrolment.address",
@@ -234,6 +243,7 @@ impl<'a> Reader<'a> {
             "required" => Ok(KeyExchange::Required),
             _ => Err("must be \"preferred\" or \"required\"".into()),
         });
+        let keys = self.keys();
         let reserve_mib = self.number("store.reserve_mib", 1);
         let enrolment = self.enrolment();
         let limits = Limits {
@@ -277,6 +287,7 @@ impl<'a> Reader<'a> {
                 key_exchange: key_exchange.unwrap_or_default(),
             },
             store: store?,
+            keys: keys?,
             reserve_mib: reserve_mib.unwrap_or(RESERVE_MIB),
             accept_rollback: false,
             enrolment,
@@ -284,6 +295,27 @@ impl<'a> Reader<'a> {
             log_format: log_format.unwrap_or(LogFormat::Text),
             log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),
         })
+    }
+
+    /// The store's key and the former one, if there is one.
+    fn keys(&mut self) -> Option<Vec<KeySource>> {
+        // Not a default: a key that nobody keeps is worth nothing on the day.
+        if let (None, Some(directory)) = (self.value("store.key"), self.value("store.directory")) {
+            let missing = "store.key is missing: name the file that `samverkan keys create FILE` makes, or \"none\" to encrypt nothing";
+            self.problem(directory.span().start, missing.to_owned());
+            return None;
+        }
+        let source = |text: &str| text.parse::<KeySource>().map_err(|error| error.to_string());
+        let key = self.parsed("store.key", |text| match text {
+            NO_KEY => Ok(None),
+            text => source(text).map(Some),
+        })?;
+        let former = self.optional("store.former_key", source);
+        let keys = key.into_iter().chain(former).map(|source| match source {
+            KeySource::File(path) => KeySource::File(self.folder.join(path)),
+            other => other,
+        });
+        Some(keys.collect())
     }
 
     fn enrolment(&mut self) -> Option<EnrolmentConfig> {
@@ -495,6 +527,7 @@ key = "/keys/key.pem"
 client_roots = "ca.pem"
 [store]
 directory = "store"
+key = "none"
 "#;
 
     fn problems(text: &str) -> Vec<String> {
@@ -524,6 +557,28 @@ directory = "store"
     }
 
     #[test]
+    fn a_key_for_the_store_is_named_or_done_without_in_so_many_words() {
+        let keys =
+            |lines: &str| read(&GOOD.replace("key = \"none\"", lines), Path::new("/etc")).map(|config| config.keys);
+        assert_eq!(keys("key = \"none\""), Ok(vec![]));
+        let file = |path: &str| KeySource::File(path.into());
+        assert_eq!(
+            keys("key = \"new.key\"\nformer_key = \"/keys/old.key\""),
+            Ok(vec![file("/etc/new.key"), file("/keys/old.key")])
+        );
+        assert_eq!(keys("key = \"credential:store\""), Ok(vec![KeySource::Credential("store".into())]));
+        assert_eq!(
+            keys("key = \"fd:\""),
+            Err(vec!["13: store.key: must be a file, credential:NAME or fd:VARIABLE".into()])
+        );
+        let missing = keys("").expect_err("it must be said");
+        assert!(
+            missing[0].starts_with("12: store.key is missing: name the file that `samverkan keys create"),
+            "{missing:?}"
+        );
+    }
+
+    #[test]
     fn enrolment_is_off_unless_it_is_said_where_and_by_whom() {
         assert_eq!(read(GOOD, Path::new("")).expect("read").enrolment, None);
         let section = "[enrolment]\nlisten = \"0.0.0.0:7444\"\naddress = \"broker.example:7444\"\nauthority = \"ca\"\n";
@@ -547,19 +602,19 @@ directory = "store"
         assert_eq!(organisations, ["region-a", "region-b"]);
 
         for (tail, expected) in [
-            ("[[tls.issuers]]\norganisations = [\"a\"]", "13: tls.issuers.certificate: must name"),
-            ("[[tls.issuers]]\ncertificate = \"a\"", "13: tls.issuers.organisations: must list"),
+            ("[[tls.issuers]]\norganisations = [\"a\"]", "14: tls.issuers.certificate: must name"),
+            ("[[tls.issuers]]\ncertificate = \"a\"", "14: tls.issuers.organisations: must list"),
             (
                 "[[tls.issuers]]\ncertificate = \"a\"\norganisations = [\"A B\"]",
-                "13: tls.issuers.organisations: \"A B\"",
+                "14: tls.issuers.organisations: \"A B\"",
             ),
             (
                 "[[tls.issuers]]\ncertificate = \"a\"\norganisations = \"a\"",
-                "15: tls.issuers.organisations: must be a list",
+                "16: tls.issuers.organisations: must be a list",
             ),
             (
                 "[[tls.issuers]]\ncertificate = \"a\"\norganisation = [\"a\"]",
-                "15: unknown key tls.issuers.organisation, did you",
+                "16: unknown key tls.issuers.organisation, did you",
             ),
         ] {
             let found = problems(&format!("{GOOD}{tail}"));
@@ -599,7 +654,7 @@ directory = "store"
     #[test]
     fn what_is_missing_and_what_is_no_toml_is_told() {
         let found = problems("");
-        assert_eq!(found.len(), 7, "{found:?}");
+        assert_eq!(found.len(), 8, "{found:?}");
         assert!(problems("[server\nlisten = 1").iter().any(|problem| problem.starts_with("1: ")));
         assert!(problems(&format!("tls = 1\n{}", GOOD.replace("[tls]", "[tls2]"))).len() > 1);
     }

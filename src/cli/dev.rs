@@ -49,7 +49,7 @@ pub(crate) async fn run(command: &Dev, verbose: u8) -> Result<(), Failure> {
     if made > 0 {
         note(format!("made {made} certificates in {}", world.certs.display()));
     }
-    let launched = launch::launch(&server_config(&world, command.listen)).await?;
+    let launched = launch::launch(&server_config(&world, command.listen)?).await?;
     world.write_contexts(launched.address())?;
     let seeded = if command.empty {
         None
@@ -75,9 +75,9 @@ fn wipe(world: &World, yes: bool) -> Result<(), Failure> {
     world.wipe()
 }
 
-fn server_config(world: &World, listen: SocketAddr) -> ServerConfig {
+fn server_config(world: &World, listen: SocketAddr) -> Result<ServerConfig, Failure> {
     let server = world.server();
-    ServerConfig {
+    Ok(ServerConfig {
         listen,
         trust_domain: world.trust_domain.clone(),
         coordinator: world.coordinator.clone(),
@@ -87,13 +87,14 @@ fn server_config(world: &World, listen: SocketAddr) -> ServerConfig {
             world.authority().join(AUTHORITY_FILE),
         ),
         store: world.store.clone(),
+        keys: vec![world.store_key()?],
         reserve_mib: config::RESERVE_MIB,
         accept_rollback: false,
         enrolment: Some(enrolment(world, listen)),
         limits: Limits::default(),
         log_format: LogFormat::Text,
         log_filter: config::LOG_FILTER.into(),
-    }
+    })
 }
 
 /// Where somebody without a certificate gets one: the port after the server's.

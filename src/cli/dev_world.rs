@@ -13,6 +13,7 @@ use crate::identity::issue::CERTIFICATE_FILE;
 use crate::identity::{Authority, CertificateSummary, Existing, Subject, TrustDomain};
 use crate::limits;
 use crate::room::ids::{Actor, ActorKind, OrganisationId, Timestamp};
+use crate::sealing::KeySource;
 
 /// Whose names the certificates carry.
 const TRUST_DOMAIN: &str = "dev.samverkan.example";
@@ -105,6 +106,12 @@ impl World {
     /// The folder of the server's certificate.
     pub(crate) fn server(&self) -> PathBuf {
         self.certs.join("server")
+    }
+
+    /// The key of the store, made if it is missing.
+    pub(crate) fn store_key(&self) -> Result<KeySource, Failure> {
+        let path = self.certs.join("store.key");
+        KeySource::made_if_missing(path.clone()).map_err(|error| Failure::io(path.display(), &error))
     }
 
     /// The folder of the authority.

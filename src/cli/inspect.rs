@@ -19,7 +19,8 @@ use crate::engine::inspect::{EntryReport, LogReport, entries, inspect};
 use crate::identity::summary::hex;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
-use crate::store::sled::{OpenError, SledOptions, SledStore};
+use crate::sealing::{KeyEncryptionKey, KeySource, KeyringError};
+use crate::store::sled::{OpenError, SledOptions, SledStore, UnlockError};
 use crate::store::{Store, StoreError};
 
 /// Bytes read at once.
@@ -33,6 +34,9 @@ pub(crate) struct Inspect {
     /// The store's folder
     #[arg(long, value_name = "FOLDER")]
     store: PathBuf,
+    /// The store's key, if it is encrypted: a file, credential:NAME or fd:VARIABLE, as store.key has it
+    #[arg(long, value_name = "KEY")]
+    key: Option<KeySource>,
     /// This room only: its id, or the beginning of it
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
@@ -53,21 +57,33 @@ enum What {
 }
 
 /// Opens the copy of a store; and says why the server would refuse it, if what is left can be looked at all the same.
-fn open(copy: &Copied, original: &Path) -> Result<(SledStore, Option<String>), Failure> {
+fn open(copy: &Copied, original: &Path, keys: &[KeyEncryptionKey]) -> Result<(SledStore, Option<String>), Failure> {
     let options = SledOptions { reserve_mib: 0, ..SledOptions::default() };
     // The copy's place means nothing to anybody.
     let named =
         |error: OpenError| error.to_string().replace(&copy.0.display().to_string(), &original.display().to_string());
-    match SledStore::open(&copy.0, options) {
-        Ok(store) => Ok((store, None)),
+    let (mut store, why) = match SledStore::open(&copy.0, options) {
+        Ok(store) => (store, None),
         Err(error @ (OpenError::Behind { .. } | OpenError::Unwitnessed { .. })) => {
             let why = named(error);
             // What is left is what one wants to see before one decides about it.
             let opened = SledStore::open(&copy.0, SledOptions { accept_rollback: true, ..options });
-            Ok((opened.map_err(|error| Failure::new(Exit::Store, named(error)))?, Some(why)))
+            (opened.map_err(|error| Failure::new(Exit::Store, named(error)))?, Some(why))
         }
-        Err(error) => Err(Failure::new(Exit::Store, named(error))),
-    }
+        Err(error) => return Err(Failure::new(Exit::Store, named(error))),
+    };
+    store.unlock(keys).map_err(|error| {
+        let text = error.to_string().replace(&copy.0.display().to_string(), &original.display().to_string());
+        match error {
+            UnlockError::Keyring(KeyringError::NoKey(_) | KeyringError::WrongKey { .. }) => Failure::new(Exit::Usage, text)
+                .hint("--key names it, as store.key in the server's configuration; that of `samverkan dev` is certs/dev/store.key"),
+            UnlockError::Keyring(KeyringError::NotEncrypted) => {
+                Failure::new(Exit::Usage, "the store is not encrypted").hint("leave --key out")
+            }
+            _ => Failure::new(Exit::Store, text),
+        }
+    })?;
+    Ok((store, why))
 }
 
 /// What a whole verification found.
@@ -78,9 +94,9 @@ pub(super) struct Found {
 }
 
 /// Verifies every digest of a store, on a copy.
-pub(super) fn verify(path: &Path) -> Result<Found, Failure> {
+pub(super) fn verify(path: &Path, keys: &[KeyEncryptionKey]) -> Result<Found, Failure> {
     let copy = Copied::of(path)?;
-    let (store, behind) = open(&copy, path)?;
+    let (store, behind) = open(&copy, path, keys)?;
     if let Some(why) = behind {
         return Err(Failure::new(Exit::Store, why).hint("`samverkan inspect chain` shows what is left"));
     }
@@ -94,8 +110,9 @@ pub(super) fn verify(path: &Path) -> Result<Found, Failure> {
 }
 
 pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {
+    let keys = command.key.iter().map(KeySource::load).collect::<Result<Vec<_>, _>>()?;
     let copy = Copied::of(&command.store)?;
-    let (store, behind) = open(&copy, &command.store)?;
+    let (store, behind) = open(&copy, &command.store, &keys)?;
     let mut rollbacks = store.rollbacks().map_err(|error| Failure::io(command.store.display(), &error))?;
     if behind.is_some() {
         // That of the copy.
@@ -303,7 +320,7 @@ mod tests {
     fn a_store_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let inspect = |store: PathBuf| {
-            let command = Inspect { what: What::Chain, store, room: None };
+            let command = Inspect { what: What::Chain, store, key: None, room: None };
             run(&command, Output { format: super::super::output::Format::Json })
         };
         let missing = inspect(folder.path().join("missing")).expect_err("refused");

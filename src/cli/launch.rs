@@ -11,10 +11,11 @@ use super::reload::Watched;
 use crate::engine::Rates;
 use crate::identity::ConnectionLimits;
 use crate::rate::Rate;
+use crate::sealing::KeyringError;
 use crate::server::{Config, DEFAULT_TERMS, EnrolmentSettings, Running, Server, StartError};
 use crate::service::StreamLimits;
 use crate::store::StoreError;
-use crate::store::sled::OpenError;
+use crate::store::sled::{OpenError, UnlockError};
 
 /// A server that serves.
 pub(crate) struct Launched {
@@ -41,6 +42,7 @@ pub(crate) fn settings(config: &ServerConfig) -> Config {
         coordinator: config.coordinator.clone(),
         tls: config.tls.clone(),
         store: config.store.clone(),
+        keys: config.keys.clone(),
         reserve_mib: config.reserve_mib,
         accept_rollback: config.accept_rollback,
         enrolment: config.enrolment.as_ref().map(|enrolment| EnrolmentSettings {
@@ -111,6 +113,13 @@ fn failure(error: &StartError) -> Failure {
         StartError::Open(OpenError::Damaged { .. }) => damaged(
             "keep a copy of the folder; `samverkan inspect rooms --store FOLDER` shows what verifies, if it can be opened",
         ),
+        StartError::Key(_) => Failure::new(Exit::Configuration, error)
+            .hint("`samverkan keys create FILE` makes a key for a new store; that of an old one must be the one it was made with"),
+        StartError::Unlock(UnlockError::Keyring(KeyringError::WrongKey { .. } | KeyringError::NoKey(_))) => {
+            Failure::new(Exit::Configuration, error)
+                .hint("store.key names the key, store.former_key one before it; `samverkan keys show FILE` tells which a file holds")
+        }
+        StartError::Unlock(_) => Failure::new(Exit::Store, error),
         StartError::Store(crate::engine::LoadError::Store(StoreError::Failed(_) | StoreError::Full { .. })) => {
             Failure::new(Exit::Io, error)
         }

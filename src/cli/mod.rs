@@ -30,6 +30,7 @@ mod introduction;
 mod invite;
 mod join;
 mod json;
+mod keys;
 mod launch;
 mod legal;
 mod message;
@@ -112,6 +113,9 @@ enum Command {
     /// Make certificates and look at them
     #[command(subcommand)]
     Certs(Certs),
+    /// Make the key with which a server encrypts what it stores, and look at one
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Who calls which server, with which certificate
     #[command(subcommand)]
     Context(context::ContextCommand),
@@ -205,6 +209,7 @@ fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), F
             Certs::Revocations => block_on(access::revocations(session)),
             Certs::OnDisk(command) => certs::run(command, output),
         },
+        Command::Keys(command) => keys::run(command, output),
         Command::Server(command) => block_on(access::server(command, session)),
         Command::Context(command) => context::run(command, session),
         Command::Inspect(command) => inspect::run(&command, output),

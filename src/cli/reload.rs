@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::launch::settings;
 use super::trace::LogFilter;
 use crate::limits;
+use crate::sealing::KeySource;
 use crate::server::Reloader;
 
 /// The files of a running server.
@@ -107,10 +108,17 @@ impl Watched {
     }
 }
 
+fn key_files(config: &ServerConfig) -> impl Iterator<Item = &Path> {
+    config.keys.iter().filter_map(|key| match key {
+        KeySource::File(path) => Some(path.as_path()),
+        KeySource::Credential(_) | KeySource::Descriptor(_) => None,
+    })
+}
+
 /// What the configuration and all files that it names hold now.
 fn digest(path: &Path, config: &ServerConfig) -> [u8; 32] {
     let mut digest = Sha256::new();
-    for path in std::iter::once(path).chain(config.tls.paths()) {
+    for path in std::iter::once(path).chain(config.tls.paths()).chain(key_files(config)) {
         let content = std::fs::read(path).unwrap_or_else(|error| error.kind().to_string().into_bytes());
         digest.update(path.as_os_str().as_encoded_bytes());
         digest.update(Sha256::digest(&content));

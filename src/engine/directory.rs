@@ -70,8 +70,8 @@ pub(super) async fn write(
         request,
         event,
     });
-    let mut tip = log.tip;
-    let packed = tip.pack(vec![codec::seal(&entry, salt)], &[]);
+    let (mut tip, vault) = (log.tip, shared.store.vault());
+    let packed = tip.pack(vec![codec::seal(&entry, RoomId::DIRECTORY, vault, salt)], &[], vault);
     let frames = packed.into_iter().map(|(_, frame)| frame).chain(frames).collect();
     committed(shared.trail.submit(vec![audit::of_directory(&entry)], frames).await.await)?;
     log.tip = tip;

@@ -54,7 +54,7 @@ fn snapshot_of(store: &dyn Store, room: RoomId) -> Option<Loaded> {
     let mark = loaded.marks.last()?;
     let number = loaded.tip.next_frame() - 1;
     let frames = store.read(room, number..number + 1, 1).ok()?;
-    codec::reopen::<Entry>(room, mark.first_entry, loaded.tip.frame(), frames.first()?).ok()?;
+    codec::reopen::<Entry>(room, mark.first_entry, loaded.tip.frame(), frames.first()?, store.vault()).ok()?;
     Some(loaded)
 }
 
@@ -91,7 +91,8 @@ pub(super) fn read_again(
                 return Err(Damage { room, frame: place.number, what: "is missing" }.into());
             }
             bytes += stored.bytes.len();
-            let opened: Opened<Entry> = codec::reopen(room, place.mark.first_entry, &place.mark.digest, stored)?;
+            let opened: Opened<Entry> =
+                codec::reopen(room, place.mark.first_entry, &place.mark.digest, stored, store.vault())?;
             entries.extend(opened.entries.into_iter().map(Arc::new));
         }
         rest = &rest[count..];

@@ -22,7 +22,7 @@ pub use self::places::Rates;
 use self::places::{command_bytes, is_urgent};
 use self::room::{Job, Lane, Page, Waiting};
 use self::shared::{Listings, Shared, lock, salt};
-use crate::audit::{self, Trail};
+use crate::audit::{self, AuditEvent, Trail};
 use crate::room::consent::{ConsentChange, Name};
 use crate::room::decide::decide;
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent};
@@ -34,6 +34,7 @@ use crate::room::ids::{Actor, Index, InvitationId, MessageId, OrganisationId, Pa
 use crate::room::mailbox::{Mailboxes, Notice};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
+use crate::sealing::{KeyEncryptionKey, KeyringError};
 use crate::store::committer::{Clock, Committer, Pace};
 use crate::store::{Store, codec};
 
@@ -257,6 +258,15 @@ impl Engine {
         self.0.shared.directory()
     }
 
+    /// Encrypts the store's keyring with this key, if it is another than before, and notes that. After an error the former one holds.
+    pub fn take_key(&self, key: &KeyEncryptionKey) -> Result<(), KeyringError> {
+        if let Some(former) = self.0.shared.store.vault().rotate(key)? {
+            tracing::info!(%former, key = %key.id(), "the store has another key; the former one opens nothing any more");
+            self.trail().note(AuditEvent::StoreKeyChanged { from: former.to_string().into() });
+        }
+        Ok(())
+    }
+
     /// Where acts are recorded, and sign-ins and refusals noted.
     pub fn trail(&self) -> &Trail {
         &self.0.shared.trail
@@ -395,6 +405,7 @@ impl Engine {
         let room = RoomId(ids.draw());
         let now = self.now();
         let mut state = RoomState::default();
+        let vault = self.0.shared.store.vault();
         let opened = |_: &Directory| {
             let events = decide(&state, &Mailboxes::default(), caller, Command::OpenRoom(command), now)?;
             let mut entries = Vec::with_capacity(events.len());
@@ -402,9 +413,9 @@ impl Engine {
                 let entry =
                     Entry { seq: state.next(), recorded_at: now, author: Some(caller.clone()), request: None, event };
                 fold(&mut state, &entry);
-                entries.push(codec::seal(&entry, salt));
+                entries.push(codec::seal(&entry, room, vault, salt));
             }
-            let packed = codec::Tip::start(room).pack(entries, &[]);
+            let packed = codec::Tip::start(room).pack(entries, &[], vault);
             let frames = packed.into_iter().map(|(_, frame)| frame).collect();
             Ok((DirectoryCommand::CreateRoom { room, participant: own }, frames))
         };

@@ -467,7 +467,7 @@ impl Room {
         self.pending_lists |= changes_listing(&entry.event);
         self.acts.extend(audit::of_room(self.id, &entry));
         // Here and not in `seal`: while a commit is under way, this costs no time.
-        self.pending.push(codec::seal(&entry, salt));
+        self.pending.push(codec::seal(&entry, self.id, self.shared.store.vault(), salt));
         self.wants_advance = true;
     }
 
@@ -557,7 +557,7 @@ impl Room {
         if entries.is_empty() && ranges.is_empty() {
             return self.publish(flight);
         }
-        let packed = self.tip.pack(entries, &ranges);
+        let packed = self.tip.pack(entries, &ranges, self.shared.store.vault());
         self.marks
             .extend(packed.iter().map(|(first_entry, frame)| Mark { first_entry: *first_entry, digest: frame.digest }));
         let frames = packed.into_iter().map(|(_, frame)| frame).collect();

@@ -1,6 +1,6 @@
 //! What can change while the server runs, and in what order does it take effect?
 //!
-//! Certificates, trust, limits: read and checked first, all of it; then the newest settings are there for the next handshake; then who
+//! Certificates, trust, limits, the key of the store: read and checked first, all of it; then the newest settings are there for the next handshake; then who
 //! is connected and would not be admitted under them is cut, in two steps. A handshake that was under way meanwhile looks at the newest
 //! settings once it is among the connected, so nobody slips through. What is wrong changes nothing.
 //!
@@ -17,6 +17,7 @@ use crate::audit::AuditEvent;
 use crate::engine::Engine;
 use crate::identity::{Access, Connections, ServerTls, TlsFileError, TrustDomain};
 use crate::room::ids::Timestamp;
+use crate::sealing::{KeySource, KeySourceError, KeyringError};
 use crate::service::Edge;
 
 /// Changes a server while it runs. Cheap to clone; clones share.
@@ -37,7 +38,7 @@ pub(super) struct Inner {
 }
 
 /// What a reload takes up, as the audit trail names it.
-const WHAT: &str = "certificate,client-roots,revocation-lists,limits";
+const WHAT: &str = "certificate,client-roots,revocation-lists,store-key,limits";
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,12 @@ pub enum ReloadError {
     /// Nobody could enrol any more.
     #[error(transparent)]
     Enrolment(#[from] EnrolmentError),
+    /// The key of the store can't be read.
+    #[error("store.key: {0}")]
+    Key(#[from] KeySourceError),
+    /// The keyring can't be written.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The system gives no thread.
     #[error("the reload did not run to its end")]
     Unfinished,
@@ -105,6 +112,12 @@ impl Inner {
             Some((desk, newest)) => Some((desk.load(&config.tls)?, newest)),
             None => None,
         };
+        // A descriptor that was read is empty: the same source is the same key. The last that can fail, since it can't be taken back.
+        let is_new = |key: &&KeySource| !matches!(key, KeySource::Descriptor(_)) || in_force.keys.first() != Some(*key);
+        let key = config.keys.first().filter(is_new);
+        if let Some(source) = key {
+            self.engine.take_key(&source.load()?)?;
+        }
         // From here on nothing fails.
         let stays = stays(&in_force, &config);
         self.connections.set_limits(config.connections.clone());
@@ -125,6 +138,7 @@ impl Inner {
         in_force.connections = config.connections;
         in_force.streams = config.streams;
         in_force.rates = config.rates;
+        in_force.keys = config.keys;
         Ok(Reloaded { cut, stays, authorities, with_list, lists_until: trusted.lists_until() })
     }
 }
@@ -136,6 +150,7 @@ fn stays(in_force: &Config, wished: &Config) -> Vec<&'static str> {
         ("identity.trust_domain", in_force.trust_domain != wished.trust_domain),
         ("identity.coordinator", in_force.coordinator != wished.coordinator),
         ("store.directory", in_force.store != wished.store),
+        ("store.key", in_force.keys.is_empty() != wished.keys.is_empty()),
         ("store.reserve_mib", in_force.reserve_mib != wished.reserve_mib),
         ("enrolment", in_force.enrolment != wished.enrolment),
     ]

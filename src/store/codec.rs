@@ -3,6 +3,8 @@
 //! Leans on: `room` (the domain) and `proto/samverkan/storage/v1`. Upholds: R2 (with `room::chain`): every bit of a stored frame is
 //! under its checksum, and everything but erasable payloads under the chain. Tested here, bit by bit.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ use crate::room::directory::DirectoryEntry;
 use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
 use crate::room::mailbox::Range;
+use crate::sealing::record::RecordKey;
+use crate::sealing::{SEALED_FRAME_OVERHEAD, Vault};
 
 mod audit;
 mod from_stored;
@@ -62,18 +66,34 @@ impl Sealed {
     }
 }
 
-/// Makes an entry ready to be packed. `salt` draws 32 random bytes.
-pub fn seal<E: Logged>(entry: &E, salt: impl FnOnce() -> [u8; 32]) -> Sealed {
+/// Makes an entry of a room ready to be packed, its payload encrypted if the vault has keys. `random` draws 32 random bytes.
+pub fn seal<E: Logged>(entry: &E, room: RoomId, vault: &Vault, random: impl FnOnce() -> [u8; 32]) -> Sealed {
     let Unsealed { mut header, payload } = entry.to_stored();
-    let payload = payload.map(|payload| {
-        let salt = salt();
-        header.payload_digest = Bytes::copy_from_slice(&chain::payload(&salt, &payload));
-        pb::stored_entry::Payload::Plain(pb::PlainPayload {
-            salt: Bytes::copy_from_slice(&salt),
-            payload: payload.into(),
-        })
-    });
-    Sealed { seq: entry.seq(), stored: pb::StoredEntry { header: header.encode_to_vec().into(), payload } }
+    let Some(mut payload) = payload else {
+        return Sealed {
+            seq: entry.seq(),
+            stored: pb::StoredEntry { header: header.encode_to_vec().into(), payload: None },
+        };
+    };
+    let random = random();
+    let key = vault.payload_key(room, source(&header), entry.seq(), &random);
+    let salt = key.as_ref().map_or(&random, RecordKey::salt);
+    header.payload_digest = Bytes::copy_from_slice(&chain::payload(salt, &payload));
+    let header = Bytes::from(header.encode_to_vec());
+    let random = Bytes::copy_from_slice(&random);
+    let payload = match key {
+        None => pb::stored_entry::Payload::Plain(pb::PlainPayload { salt: random, payload: payload.into() }),
+        Some(key) => {
+            key.seal(&[room.as_bytes(), &header], &mut payload);
+            pb::stored_entry::Payload::Encrypted(pb::EncryptedPayload { info: random, ciphertext: payload.into() })
+        }
+    };
+    Sealed { seq: entry.seq(), stored: pb::StoredEntry { header, payload: Some(payload) } }
+}
+
+/// Whose words an entry's payload is: its author's organisation, or nobody's.
+fn source(header: &pb::Header) -> &str {
+    header.author.split('/').nth(1).unwrap_or_default()
 }
 
 /// 32 random bytes.
@@ -146,8 +166,8 @@ impl Tip {
     }
 
     /// Packs entries and delivery records into frames, each of one stored value where that is possible, and moves the tip
-    /// behind them. Each frame comes with the place of its first entry.
-    pub fn pack(&mut self, entries: Vec<Sealed>, deliveries: &[Range]) -> Vec<(Seq, Frame)> {
+    /// behind them. Each frame comes with the place of its first entry, encrypted if the vault has keys.
+    pub fn pack(&mut self, entries: Vec<Sealed>, deliveries: &[Range], vault: &Vault) -> Vec<(Seq, Frame)> {
         let mut frames = Vec::new();
         let mut first = self.next_entry;
         let mut open = pb::Frame::default();
@@ -158,7 +178,7 @@ impl Tip {
             debug_assert_eq!(seq, self.next_entry, "R2: entries follow each other");
             let length = stored.encoded_len() + 4;
             if size + length > limits::VALUE_BYTES_MAX && !open.entries.is_empty() {
-                frames.push((first, self.close(std::mem::take(&mut open), entry_tip)));
+                frames.push((first, self.close(std::mem::take(&mut open), entry_tip, vault)));
                 first = self.next_entry;
                 open.previous_entry = Bytes::copy_from_slice(&entry_tip);
                 size = FRAME_OVERHEAD;
@@ -172,7 +192,7 @@ impl Tip {
             let bytes = Bytes::from(to_stored::range(delivery).encode_to_vec());
             let length = bytes.len() + 4;
             if size + length > limits::VALUE_BYTES_MAX && !(open.entries.is_empty() && open.deliveries.is_empty()) {
-                frames.push((first, self.close(std::mem::take(&mut open), entry_tip)));
+                frames.push((first, self.close(std::mem::take(&mut open), entry_tip, vault)));
                 first = self.next_entry;
                 open.previous_entry = Bytes::copy_from_slice(&entry_tip);
                 size = FRAME_OVERHEAD;
@@ -181,12 +201,12 @@ impl Tip {
             open.deliveries.push(bytes);
         }
         if !(open.entries.is_empty() && open.deliveries.is_empty()) {
-            frames.push((first, self.close(open, entry_tip)));
+            frames.push((first, self.close(open, entry_tip, vault)));
         }
         frames
     }
 
-    fn close(&mut self, mut frame: pb::Frame, entry_tip: Digest) -> Frame {
+    fn close(&mut self, mut frame: pb::Frame, entry_tip: Digest, vault: &Vault) -> Frame {
         let deliveries: Vec<&[u8]> = frame.deliveries.iter().map(AsRef::as_ref).collect();
         let digest = chain::frame(self.room, self.next_frame, &self.frame, &entry_tip, &deliveries);
         frame.previous_frame = Bytes::copy_from_slice(&self.frame);
@@ -195,20 +215,20 @@ impl Tip {
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
         let number = self.next_frame;
         *self = Self { next_frame: number + 1, frame: digest, entry: entry_tip, ..*self };
-        Frame { room: self.room, number, digest, bytes: bytes.into() }
+        Frame { room: self.room, number, digest, bytes: vault.seal_frame(self.room, number, salt, bytes) }
     }
 
     /// Opens the frame that must come next, and moves the tip behind it.
-    pub fn follow<E: Logged>(&mut self, stored: &StoredFrame) -> Result<Opened<E>, Damage> {
+    pub fn follow<E: Logged>(&mut self, stored: &StoredFrame, vault: &Vault) -> Result<Opened<E>, Damage> {
         let damaged = |what| Damage { room: self.room, frame: stored.number, what };
         if stored.number != self.next_frame {
             return Err(damaged("is not the one that must come next"));
         }
-        let frame = read(&stored.bytes).map_err(damaged)?;
+        let frame = read(self.room, stored, vault).map_err(damaged)?;
         if frame.previous_frame != self.frame[..] || frame.previous_entry != self.entry[..] {
             return Err(damaged("does not follow the frame before it"));
         }
-        let (opened, tip) = open(&frame, *self).map_err(damaged)?;
+        let (opened, tip) = open(&frame, *self, vault).map_err(damaged)?;
         *self = tip;
         Ok(opened)
     }
@@ -220,9 +240,10 @@ pub fn reopen<E: Logged>(
     first_entry: Seq,
     digest: &Digest,
     stored: &StoredFrame,
+    vault: &Vault,
 ) -> Result<Opened<E>, Damage> {
     let damaged = |what| Damage { room, frame: stored.number, what };
-    let frame = read(&stored.bytes).map_err(damaged)?;
+    let frame = read(room, stored, vault).map_err(damaged)?;
     let digest_of =
         |bytes: &Bytes| Digest::try_from(&bytes[..]).map_err(|_| damaged("has a digest of the wrong length"));
     let tip = Tip {
@@ -232,17 +253,18 @@ pub fn reopen<E: Logged>(
         frame: digest_of(&frame.previous_frame)?,
         entry: digest_of(&frame.previous_entry)?,
     };
-    let (opened, _) = open(&frame, tip).map_err(damaged)?;
+    let (opened, _) = open(&frame, tip, vault).map_err(damaged)?;
     if opened.digest != *digest {
         return Err(damaged("is not the frame that was there before"));
     }
     Ok(opened)
 }
 
-/// Digests, tags and lengths of a frame that holds nothing.
-const FRAME_OVERHEAD: usize = 3 * 34 + 4;
+/// Digests, tags and lengths of a frame that holds nothing, and what encryption adds.
+const FRAME_OVERHEAD: usize = 3 * 34 + 4 + SEALED_FRAME_OVERHEAD;
 
-fn read(bytes: &Bytes) -> Result<pb::Frame, What> {
+fn read(room: RoomId, stored: &StoredFrame, vault: &Vault) -> Result<pb::Frame, What> {
+    let bytes = vault.open_frame(room, stored.number, &stored.bytes)?;
     let Some(at) = bytes.len().checked_sub(4) else { return Err("is too short") };
     let (body, checksum) = (bytes.slice(..at), &bytes[at..]);
     if crc32fast::hash(&body).to_be_bytes() != checksum && !danger::is_on(Danger::NoChain) {
@@ -251,7 +273,7 @@ fn read(bytes: &Bytes) -> Result<pb::Frame, What> {
     pb::Frame::decode(body).map_err(|_| "can't be decoded")
 }
 
-fn open<E: Logged>(frame: &pb::Frame, mut tip: Tip) -> Result<(Opened<E>, Tip), What> {
+fn open<E: Logged>(frame: &pb::Frame, mut tip: Tip, vault: &Vault) -> Result<(Opened<E>, Tip), What> {
     let mut entries = Vec::with_capacity(frame.entries.len());
     for stored in &frame.entries {
         tip.entry = chain::entry(tip.room, tip.next_entry, &tip.entry, &stored.header);
@@ -259,8 +281,8 @@ fn open<E: Logged>(frame: &pb::Frame, mut tip: Tip) -> Result<(Opened<E>, Tip), 
         if header.seq != tip.next_entry.0 {
             return Err("holds an entry of another place");
         }
-        let payload = payload(&header, stored)?;
-        entries.push(E::from_stored(Header(&header), payload)?);
+        let payload = payload(tip.room, &header, stored, vault)?;
+        entries.push(E::from_stored(Header(&header), payload.as_deref())?);
         tip.next_entry = tip.next_entry.next();
     }
     let raw: Vec<&[u8]> = frame.deliveries.iter().map(AsRef::as_ref).collect();
@@ -274,29 +296,42 @@ fn open<E: Logged>(frame: &pb::Frame, mut tip: Tip) -> Result<(Opened<E>, Tip), 
     Ok((Opened { entries, deliveries, digest }, tip))
 }
 
-fn payload<'a>(header: &pb::Header, stored: &'a pb::StoredEntry) -> Result<Option<&'a [u8]>, What> {
+fn payload<'a>(
+    room: RoomId,
+    header: &pb::Header,
+    stored: &'a pb::StoredEntry,
+    vault: &Vault,
+) -> Result<Option<Cow<'a, [u8]>>, What> {
+    let checked = |salt: &[u8; 32], payload: Cow<'a, [u8]>| {
+        if header.payload_digest != chain::payload(salt, &payload)[..] && !danger::is_on(Danger::NoChain) {
+            return Err("holds a payload that does not match its digest");
+        }
+        Ok(Some(payload))
+    };
     match &stored.payload {
         None if header.payload_digest.is_empty() => Ok(None),
         None => Err("lacks a payload"),
         Some(pb::stored_entry::Payload::Plain(plain)) => {
             let salt = plain.salt[..].try_into().map_err(|_| "has a salt of the wrong length")?;
-            if header.payload_digest != chain::payload(&salt, &plain.payload)[..] && !danger::is_on(Danger::NoChain) {
-                return Err("holds a payload that does not match its digest");
-            }
-            Ok(Some(&plain.payload))
+            checked(&salt, Cow::Borrowed(&plain.payload))
         }
-        // The format has room for these, and their chain verifies; this version writes neither and can show neither.
-        Some(pb::stored_entry::Payload::Encrypted(_)) => {
-            Err("holds an encrypted payload, which this version can't read")
+        Some(pb::stored_entry::Payload::Encrypted(encrypted)) => {
+            let info =
+                encrypted.info[..].try_into().map_err(|_| "has an encrypted payload without its random bytes")?;
+            let key = vault.payload_key(room, source(header), Seq(header.seq), &info);
+            let key = key.ok_or("holds an encrypted payload, and there is no key")?;
+            let payload = key.open(&[room.as_bytes(), &stored.header], &encrypted.ciphertext);
+            checked(key.salt(), Cow::Owned(payload.map_err(|_| "holds a payload that does not open with its key")?))
         }
+        // The format has room for it, and its chain verifies; this version writes none and can show none.
         Some(pb::stored_entry::Payload::Erased(_)) => Err("holds an erased payload, which this version can't read"),
     }
 }
 
 /// Checks digests and order of a frame, its payloads apart: what `inspect` and later versions do with erased and encrypted payloads.
-pub fn verify_chain(tip: &mut Tip, stored: &StoredFrame) -> Result<(), Damage> {
+pub fn verify_chain(tip: &mut Tip, stored: &StoredFrame, vault: &Vault) -> Result<(), Damage> {
     let damaged = |what| Damage { room: tip.room, frame: stored.number, what };
-    let frame = read(&stored.bytes).map_err(damaged)?;
+    let frame = read(tip.room, stored, vault).map_err(damaged)?;
     if stored.number != tip.next_frame || frame.previous_frame != tip.frame[..] || frame.previous_entry != tip.entry[..]
     {
         return Err(damaged("does not follow the frame before it"));

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{Frame, Store, StoreError, StoredFrame};
 use crate::room::ids::{RoomId, Timestamp};
+use crate::sealing::Vault;
 
 /// What a test can make happen to the next commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,7 @@ pub struct MemoryStore {
     inner: Mutex<Inner>,
     released: Condvar,
     waiting: watch::Sender<bool>,
+    vault: Arc<Vault>,
 }
 
 #[derive(Default, Clone)]
@@ -54,7 +56,8 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { inner: Mutex::default(), released: Condvar::new(), waiting: watch::Sender::new(false) }
+        let (inner, waiting) = (Mutex::default(), watch::Sender::new(false));
+        Self { inner, released: Condvar::new(), waiting, vault: Arc::new(Vault::random()) }
     }
 
     /// The same frames in a new store, as after the process has ended and started again. Faults are gone.
@@ -65,7 +68,7 @@ impl MemoryStore {
             inner.add(&frame);
         }
         let inner = Inner { fault: None, failed: None, held: false, ..inner };
-        Self { inner: Mutex::new(inner), ..Self::new() }
+        Self { inner: Mutex::new(inner), vault: self.vault.clone(), ..Self::new() }
     }
 
     /// Makes the next commit fail.
@@ -154,6 +157,10 @@ impl Drop for Gate<'_> {
 }
 
 impl Store for MemoryStore {
+    fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     fn commit(&self, frames: &[Frame], now: Timestamp) -> Result<(), StoreError> {
         let mut inner = self.lock();
         if inner.held {

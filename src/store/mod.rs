@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::room::ids::{RoomId, Timestamp};
+use crate::sealing::Vault;
 
 pub mod codec;
 pub mod committer;
@@ -69,6 +70,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// No clock of this store was ever later than this; a server's `now` is never earlier.
     fn clock_floor(&self) -> Timestamp;
+
+    /// The keys with which frames are encrypted before the store gets them, if they are. What it keeps beside them, the store encrypts
+    /// itself.
+    fn vault(&self) -> &Vault;
 
     /// 32 random bytes drawn when the store was made; they never leave the server. Page tokens are signed with it.
     fn secret(&self) -> [u8; 32];

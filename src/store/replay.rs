@@ -53,7 +53,7 @@ pub fn walk<E: Logged>(
         }
         for stored in &frames {
             let before = tip;
-            let opened = tip.follow(stored)?;
+            let opened = tip.follow(stored, store.vault())?;
             each(before, tip, opened).map_err(|what| Damage { room, frame: stored.number, what })?;
         }
     }

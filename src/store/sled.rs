@@ -16,10 +16,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::danger::{self, Danger};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
+use crate::sealing::{KeyEncryptionKey, KeyringError, Vault};
 use crate::store::{Frame, Store, StoreError, StoredFrame};
 
 pub(crate) mod alone;
@@ -69,7 +71,10 @@ pub struct SledStore {
     /// sled's file, through a descriptor of our own, to sync it.
     db_file: File,
     high_water: HighWater,
+    /// Which store this is: drawn when it was made.
+    id: Uuid,
     secret: [u8; 32],
+    vault: Vault,
     has_rolled_back: bool,
     syncs: bool,
     tip: Mutex<Tip>,
@@ -89,6 +94,17 @@ struct Tip {
     failed: Option<StoreError>,
     reserve_mib: u64,
     space: Option<(Instant, u64)>,
+}
+
+/// Why the keys of a store can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum UnlockError {
+    /// No key fits.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// What it holds can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What can go wrong inside sled.
@@ -127,7 +143,9 @@ impl SledStore {
             db: Some(opened.db),
             db_file,
             high_water: opened.high_water,
+            id: opened.id,
             secret: opened.secret,
+            vault: Vault::none(),
             has_rolled_back: opened.has_rolled_back,
             syncs,
             tip: Mutex::new(Tip {
@@ -147,6 +165,19 @@ impl SledStore {
     /// file can't be read, or nothing of it is whole.
     pub(crate) fn commits_in(dir: &Path) -> Option<u64> {
         Some(high_water::read(&dir.join(open::HIGH_WATER_FILE)).ok()??.position.commit)
+    }
+
+    /// Which store this is: drawn when it was made.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Takes the keys for what it holds: those in its keyring, which `keys` opens ([`Vault::open`]). No keys: it is not encrypted.
+    pub fn unlock(&mut self, keys: &[KeyEncryptionKey]) -> Result<(), UnlockError> {
+        let first = self.rooms()?.first().map(|&room| self.read(room, 0..1, 1)).transpose()?;
+        let begins_with = first.and_then(|frames| frames.first()?.bytes.first().copied());
+        self.vault = Vault::open(&self.dir, self.id, begins_with, keys)?;
+        Ok(())
     }
 
     /// The rollbacks that were ever accepted in this store, in words, oldest first.
@@ -332,11 +363,13 @@ impl Store for SledStore {
     }
 
     fn snapshot(&self, room: RoomId) -> Option<Vec<u8>> {
-        std::fs::read(self.snapshots().join(room.to_string())).ok()
+        let kept = std::fs::read(self.snapshots().join(room.to_string())).ok()?;
+        self.vault.open_snapshot(room, kept)
     }
 
     fn keep_snapshot(&self, room: RoomId, bytes: &[u8]) {
-        if let Err(error) = self.write_snapshot(room, bytes) {
+        let sealed = self.vault.seal_snapshot(room, crate::store::codec::salt, bytes.to_vec());
+        if let Err(error) = self.write_snapshot(room, &sealed) {
             tracing::debug!(room.id = %room, %error, "no snapshot of the room was kept; opening it takes longer");
         }
     }
@@ -347,6 +380,10 @@ impl Store for SledStore {
 
     fn clock_floor(&self) -> Timestamp {
         self.tip().position.clock_floor
+    }
+
+    fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     fn secret(&self) -> [u8; 32] {

@@ -9,6 +9,7 @@ use samverkan::client::{Client, ClientError, Context, Posted, Update, pb};
 use samverkan::engine::Rates;
 use samverkan::identity::{Authority, ConnectionLimits, Existing, Issued};
 use samverkan::room::ids::{Actor, Timestamp};
+use samverkan::sealing::KeySource;
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
 use samverkan::service::StreamLimits;
 use tokio::net::{TcpListener, TcpStream};
@@ -82,6 +83,7 @@ impl World {
                 certificate.join("ca.pem"),
             ),
             store: folder.path().join("store"),
+            keys: vec![KeySource::made_if_missing(folder.path().join("store.key")).expect("a key")],
             reserve_mib: 0,
             accept_rollback: false,
             enrolment: None,

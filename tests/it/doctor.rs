@@ -150,9 +150,10 @@ fn server_config(folder: &Path) -> PathBuf {
     let server = authority.issue_server(&["127.0.0.1".to_owned()], 30, system_clock()).expect("a certificate");
     server.write(&folder.join("server"), Existing::Refuse).expect("written");
     fs::create_dir(folder.join("store")).expect("made");
+    samverkan::sealing::KeyEncryptionKey::random().write(&folder.join("store.key")).expect("a key");
     let config = "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"doctor.example\"\ncoordinator = \"cert-se\"\n\
         [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-        [store]\ndirectory = \"store\"\nreserve_mib = 1\n";
+        [store]\ndirectory = \"store\"\nkey = \"store.key\"\nreserve_mib = 1\n";
     fs::write(folder.join("server.toml"), config).expect("written");
     folder.join("server.toml")
 }

@@ -14,6 +14,7 @@ use samverkan::engine::Rates;
 use samverkan::identity::Ended;
 use samverkan::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
 use samverkan::identity::{Authority, ConnectionLimits, Existing, KeyedCertificate, tls};
+use samverkan::sealing::KeySource;
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
 use samverkan::service::StreamLimits;
 use tokio::net::TcpStream;
@@ -65,6 +66,7 @@ impl World {
                 own.join(AUTHORITY_FILE),
             ),
             store: directory.path().join("store"),
+            keys: vec![KeySource::made_if_missing(directory.path().join("store.key")).expect("a key")],
             reserve_mib: 1,
             accept_rollback: false,
             enrolment: None,

@@ -27,7 +27,7 @@ impl Ground {
         server.write(&own("server"), Existing::Refuse).expect("written");
         let config = "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"refused.example\"\ncoordinator = \"cert-se\"\n\
             [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-            [store]\ndirectory = \"store\"\nreserve_mib = 1\n";
+            [store]\ndirectory = \"store\"\nkey = \"none\"\nreserve_mib = 1\n";
         fs::write(own("server.toml"), config).expect("written");
         fill(&own("store"), 0..5);
         copy(&own("store"), &own("earlier"));

@@ -19,6 +19,7 @@ use samverkan::engine::{Ids, Rates};
 use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE};
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
 use samverkan::room::ids::{Actor, Timestamp};
+use samverkan::sealing::KeySource;
 use samverkan::server::{Config, ReloadError, Reloaded, Running, Server, system_clock};
 use samverkan::service::StreamLimits;
 use tempfile::TempDir;
@@ -92,6 +93,7 @@ impl World {
                 own.join("ca.pem"),
             ),
             store: self.folder.path().join("store"),
+            keys: vec![KeySource::made_if_missing(self.folder.path().join("store.key")).expect("a key")],
             reserve_mib: self.reserve_mib,
             accept_rollback: false,
             enrolment: None,

@@ -14,6 +14,7 @@ use super::{Check, certificate, key_permissions, validity};
 use crate::identity::ListFile;
 use crate::limits;
 use crate::room::ids::Timestamp;
+use crate::sealing::{KeyEncryptionKey, KeySource, KeySourceError};
 
 /// Appends of 4 KiB that are timed.
 const SYNCS: usize = 16;
@@ -41,7 +42,9 @@ pub(super) fn server_checks(path: &Path) -> Vec<Check> {
     checks.push(space(&config));
     checks.push(sync_time(&config.store));
     checks.push(descriptors(&config));
-    checks.extend(store(&config.store));
+    let (check, keys) = store_key(&config.keys);
+    checks.push(check);
+    checks.extend(keys.map(|keys| store(&config.store, &keys)).unwrap_or_default());
     checks
 }
 
@@ -160,10 +163,37 @@ fn descriptors(config: &ServerConfig) -> Check {
     }
 }
 
+/// The key of the store, and those before it. `None`: the store can't be looked at without.
+fn store_key(sources: &[KeySource]) -> (Check, Option<Vec<KeyEncryptionKey>>) {
+    const NAME: &str = "store key";
+    match sources.iter().map(KeySource::load).collect::<Result<Vec<_>, _>>() {
+        Ok(keys) => match keys.first() {
+            Some(key) => {
+                let found = format!("{} from {}", key.id(), sources[0]);
+                (Check::ok(NAME, found), Some(keys))
+            }
+            None => {
+                let remedy = "a new store can have a key: `samverkan keys create FILE`, and name it as store.key";
+                (Check::warn(NAME, "what is stored is not encrypted: store.key is \"none\"", remedy), Some(keys))
+            }
+        },
+        // It is there for the service alone.
+        Err(error @ KeySourceError::Environment(_)) => {
+            let remedy = "run this as the service does to have key and store checked";
+            (Check::warn(NAME, error.to_string(), remedy), None)
+        }
+        Err(error) => {
+            let remedy =
+                "store.key must name the key that the store was made with; put the copy that you kept in its place";
+            (Check::fail(NAME, error.to_string(), remedy), None)
+        }
+    }
+}
+
 /// The store, on a copy; and the clock against what it remembers.
-fn store(path: &Path) -> Vec<Check> {
+fn store(path: &Path, keys: &[KeyEncryptionKey]) -> Vec<Check> {
     const NAME: &str = "store";
-    let found = match inspect::verify(path) {
+    let found = match inspect::verify(path, keys) {
         Ok(found) => found,
         Err(failure) if failure.message.contains("is in use") => {
             let remedy = "to verify every digest, stop the server and run this again";

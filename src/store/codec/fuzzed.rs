@@ -9,6 +9,7 @@ use crate::room::directory::DirectoryEntry;
 use crate::room::event::Entry;
 use crate::room::ids::{Actor, Index, RoomId, Seq};
 use crate::room::mailbox::{Mailbox, Mailboxes};
+use crate::sealing::Vault;
 use crate::store::StoredFrame;
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -19,8 +20,8 @@ pub(crate) fn stored(data: &[u8]) {
     let checksum = crc32fast::hash(data).to_be_bytes();
     for bytes in [data.to_vec(), [data, &checksum].concat()] {
         let frame = StoredFrame { number: 0, bytes: bytes.into() };
-        let _ = Tip::start(ROOM).follow::<Entry>(&frame);
-        let _ = verify_chain(&mut Tip::start(ROOM), &frame);
+        let _ = Tip::start(ROOM).follow::<Entry>(&frame, &Vault::none());
+        let _ = verify_chain(&mut Tip::start(ROOM), &frame, &Vault::none());
     }
     let _ = from_stored::range(Bytes::copy_from_slice(data));
     let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
@@ -84,15 +85,16 @@ fn entry<E: Logged + PartialEq + std::fmt::Debug>(room: RoomId, mut header: pb::
     let stored = pb::StoredEntry { header: header.encode_to_vec().into(), payload };
     let Ok(opened) = follow::<E>(room, Sealed { seq: Seq(0), stored }) else { return };
     for entry in opened.entries {
-        let again = follow::<E>(room, seal(&entry, || salt)).expect("what is written can be read");
+        let again =
+            follow::<E>(room, seal(&entry, room, &Vault::none(), || salt)).expect("what is written can be read");
         assert_eq!(again.entries, [entry]);
     }
 }
 
 fn follow<E: Logged>(room: RoomId, sealed: Sealed) -> Result<Opened<E>, super::Damage> {
-    let frames = Tip::start(room).pack(vec![sealed], &[]);
+    let frames = Tip::start(room).pack(vec![sealed], &[], &Vault::none());
     let (_, frame) = frames.into_iter().next().expect("one entry is one frame");
-    Tip::start(room).follow(&StoredFrame { number: 0, bytes: frame.bytes })
+    Tip::start(room).follow(&StoredFrame { number: 0, bytes: frame.bytes }, &Vault::none())
 }
 
 /// A seed of [`stored`]: an entry's header and payload.

@@ -241,12 +241,17 @@ fn ranges() -> Vec<Range> {
     }]
 }
 
-fn sealed<E: Logged>(entries: &[E]) -> Vec<Sealed> {
-    entries.iter().map(|entry| seal(entry, || [1; 32])).collect()
+/// Once as it is without encryption, once with it.
+fn vaults() -> [Vault; 2] {
+    [Vault::none(), Vault::random()]
 }
 
-fn packed() -> Vec<(Seq, Frame)> {
-    Tip::start(ROOM).pack(sealed(&entries()), &ranges())
+fn sealed(entries: &[Entry], vault: &Vault) -> Vec<Sealed> {
+    entries.iter().map(|entry| seal(entry, ROOM, vault, salt)).collect()
+}
+
+fn packed(vault: &Vault) -> Vec<(Seq, Frame)> {
+    Tip::start(ROOM).pack(sealed(&entries(), vault), &ranges(), vault)
 }
 
 fn stored(frame: &Frame) -> StoredFrame {
@@ -255,52 +260,59 @@ fn stored(frame: &Frame) -> StoredFrame {
 
 #[test]
 fn every_kind_of_entry_reads_back_as_it_was_written() {
-    let mut tip = Tip::start(ROOM);
-    let (mut read, mut deliveries) = (Vec::new(), Vec::new());
-    for (first, frame) in packed() {
-        assert_eq!(first, tip.next_entry());
-        let opened: Opened<Entry> = tip.follow(&stored(&frame)).expect("verifies");
-        let again: Opened<Entry> = reopen(ROOM, first, &frame.digest, &stored(&frame)).expect("verifies alone");
-        assert_eq!(again, opened);
-        read.extend(opened.entries);
-        deliveries.extend(opened.deliveries);
+    for vault in vaults() {
+        let mut tip = Tip::start(ROOM);
+        let (mut read, mut deliveries) = (Vec::new(), Vec::new());
+        for (first, frame) in packed(&vault) {
+            assert_eq!(first, tip.next_entry());
+            let opened: Opened<Entry> = tip.follow(&stored(&frame), &vault).expect("verifies");
+            let again: Opened<Entry> =
+                reopen(ROOM, first, &frame.digest, &stored(&frame), &vault).expect("verifies alone");
+            assert_eq!(again, opened);
+            read.extend(opened.entries);
+            deliveries.extend(opened.deliveries);
+        }
+        assert_eq!(read, entries());
+        assert_eq!(deliveries, ranges());
     }
-    assert_eq!(read, entries());
-    assert_eq!(deliveries, ranges());
 }
 
 #[test]
 fn r2_every_flipped_bit_of_a_stored_frame_is_detected() {
-    let mut flips = 0;
-    let mut tip = Tip::start(ROOM);
-    for (first, frame) in packed() {
-        for bit in 0..frame.bytes.len() * 8 {
-            let mut bytes = frame.bytes.to_vec();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            let flipped = StoredFrame { number: frame.number, bytes: bytes.into() };
-            assert!(tip.clone().follow::<Entry>(&flipped).is_err(), "bit {bit} of frame {}", frame.number);
-            assert!(reopen::<Entry>(ROOM, first, &frame.digest, &flipped).is_err(), "bit {bit}");
-            flips += 1;
+    for vault in vaults() {
+        let mut flips = 0;
+        let mut tip = Tip::start(ROOM);
+        for (first, frame) in packed(&vault) {
+            for bit in 0..frame.bytes.len() * 8 {
+                let mut bytes = frame.bytes.to_vec();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                let flipped = StoredFrame { number: frame.number, bytes: bytes.into() };
+                assert!(tip.clone().follow::<Entry>(&flipped, &vault).is_err(), "bit {bit} of frame {}", frame.number);
+                assert!(reopen::<Entry>(ROOM, first, &frame.digest, &flipped, &vault).is_err(), "bit {bit}");
+                flips += 1;
+            }
+            tip.follow::<Entry>(&stored(&frame), &vault).expect("the frame itself verifies");
         }
-        tip.follow::<Entry>(&stored(&frame)).expect("the frame itself verifies");
+        assert!(flips > 10_000, "{flips}");
     }
-    assert!(flips > 10_000, "{flips}");
 }
 
 /// As above, with a checksum that was made to agree, as by somebody who writes to the disk: what is left is the chain.
 #[test]
 fn r2_every_flipped_bit_is_detected_by_the_chain_alone() {
+    let vault = Vault::none();
     let mut tip = Tip::start(ROOM);
     let mut without_effect = 0;
-    for (_, frame) in packed() {
+    for (_, frame) in packed(&vault) {
         let before = tip;
-        let truth: Opened<Entry> = tip.follow(&stored(&frame)).expect("verifies");
+        let truth: Opened<Entry> = tip.follow(&stored(&frame), &vault).expect("verifies");
         let body = frame.bytes.len() - 4;
         for bit in 0..body * 8 {
             let mut bytes = frame.bytes[..body].to_vec();
             bytes[bit / 8] ^= 1 << (bit % 8);
             bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
-            if let Ok(read) = before.clone().follow::<Entry>(&StoredFrame { number: frame.number, bytes: bytes.into() })
+            if let Ok(read) =
+                before.clone().follow::<Entry>(&StoredFrame { number: frame.number, bytes: bytes.into() }, &vault)
             {
                 assert_eq!(read, truth, "bit {bit} of frame {} changed what was read", frame.number);
                 without_effect += 1;
@@ -312,6 +324,7 @@ fn r2_every_flipped_bit_is_detected_by_the_chain_alone() {
 
 #[test]
 fn frames_out_of_order_of_another_room_or_lost_are_detected() {
+    let vault = Vault::none();
     let frames: Vec<Frame> = (0..3u8)
         .scan(Tip::start(ROOM), |tip, n| {
             let entry = Entry {
@@ -321,16 +334,16 @@ fn frames_out_of_order_of_another_room_or_lost_are_detected() {
                 request: None,
                 event: Event::RoomClosed,
             };
-            tip.pack(sealed(&[entry]), &[]).pop().map(|(_, frame)| frame)
+            tip.pack(sealed(&[entry], &vault), &[], &vault).pop().map(|(_, frame)| frame)
         })
         .collect();
     let mut tip = Tip::start(ROOM);
-    assert!(tip.follow::<Entry>(&stored(&frames[1])).is_err(), "the first is lost");
-    tip.follow::<Entry>(&stored(&frames[0])).expect("the first");
+    assert!(tip.follow::<Entry>(&stored(&frames[1]), &vault).is_err(), "the first is lost");
+    tip.follow::<Entry>(&stored(&frames[0]), &vault).expect("the first");
     let swapped = StoredFrame { number: 1, bytes: frames[2].bytes.clone() };
-    assert!(tip.follow::<Entry>(&swapped).is_err(), "another frame in its place");
+    assert!(tip.follow::<Entry>(&swapped, &vault).is_err(), "another frame in its place");
     let mut other = Tip::start(RoomId::from_bytes([4; 16]));
-    assert!(other.follow::<Entry>(&stored(&frames[0])).is_err(), "moved to another room");
+    assert!(other.follow::<Entry>(&stored(&frames[0]), &vault).is_err(), "moved to another room");
 }
 
 #[test]
@@ -353,45 +366,114 @@ fn small_entries_share_a_value_and_a_large_one_has_a_frame_of_its_own() {
         Entry { seq: Seq(n), recorded_at: Timestamp(0), author: Some(actor("org/a/user/b")), request: None, event }
     };
     let small: Vec<Entry> = (0..9).map(|n| post(n, 1000)).collect();
-    let frames = Tip::start(ROOM).pack(sealed(&small), &[]);
-    assert_eq!(frames.len(), 3, "three to a value");
-    assert!(frames.iter().all(|(_, frame)| frame.bytes.len() <= limits::VALUE_BYTES_MAX));
-    let frames = Tip::start(ROOM).pack(sealed(&[post(0, 10), post(1, limits::TEXT_BYTES_MAX), post(2, 10)]), &[]);
-    assert_eq!(frames.iter().map(|(first, _)| first.0).collect::<Vec<_>>(), [0, 1, 2]);
-    assert!(frames.iter().all(|(_, frame)| frame.bytes.len() <= limits::FRAME_BYTES_MAX));
+    let mixed = [post(0, 10), post(1, limits::TEXT_BYTES_MAX), post(2, 10)];
+    for vault in vaults() {
+        let frames = Tip::start(ROOM).pack(sealed(&small, &vault), &[], &vault);
+        assert_eq!(frames.len(), 3, "three to a value");
+        assert!(frames.iter().all(|(_, frame)| frame.bytes.len() <= limits::VALUE_BYTES_MAX));
+        let frames = Tip::start(ROOM).pack(sealed(&mixed, &vault), &[], &vault);
+        assert_eq!(frames.iter().map(|(first, _)| first.0).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(frames.iter().all(|(_, frame)| frame.bytes.len() <= limits::FRAME_BYTES_MAX));
+    }
 }
 
-/// The layout has room for what later versions do to a payload: the chain still verifies, and nothing is shown of it.
+/// Every payload of a frame, changed by somebody who has the key of frames and not that of payloads, as with an old copy of the keyring.
+fn change_payloads(frame: &Frame, vault: &Vault, change: impl Fn(usize, &mut pb::StoredEntry)) -> StoredFrame {
+    let mut inside = read(ROOM, &stored(frame), vault).expect("its own bytes");
+    inside.entries.iter_mut().enumerate().for_each(|(at, entry)| change(at, entry));
+    let mut bytes = inside.encode_to_vec();
+    bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
+    StoredFrame { number: frame.number, bytes: vault.seal_frame(ROOM, frame.number, salt, bytes) }
+}
+
+/// The chain is over digests of payloads: it verifies whatever becomes of them, and nothing is shown of one that is not what it was.
 #[test]
-fn an_erased_and_an_encrypted_payload_leave_the_chain_whole() {
-    let entries = entries();
-    let at = entries.iter().position(|entry| matches!(entry.event, Event::MessagePosted { .. })).expect("a message");
-    let replacements = [
-        pb::stored_entry::Payload::Erased(pb::ErasedPayload {}),
-        pb::stored_entry::Payload::Encrypted(pb::EncryptedPayload {
-            key_id: Bytes::from_static(b"key"),
-            info: Bytes::from_static(&[7; 32]),
-            ciphertext: Bytes::from_static(b"ciphertext and tag"),
-        }),
-    ];
-    for replacement in replacements {
-        let mut tip = Tip::start(ROOM);
-        let mut was_replaced = false;
-        for (first, frame) in packed() {
-            let mut inside = read(&frame.bytes).expect("its own bytes");
-            let place = (at as u64).checked_sub(first.0).map(|place| place as usize);
-            let hit = place.filter(|&place| place < inside.entries.len());
-            if let Some(place) = hit {
-                inside.entries[place].payload = Some(replacement.clone());
-                was_replaced = true;
-            }
-            let mut bytes = inside.encode_to_vec();
-            bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
-            let changed = StoredFrame { number: frame.number, bytes: bytes.into() };
-            assert_eq!(tip.clone().follow::<Entry>(&changed).is_err(), hit.is_some());
-            verify_chain(&mut tip, &changed).expect("the chain does not depend on payloads");
+fn an_erased_and_a_changed_payload_leave_the_chain_whole_and_are_not_shown() {
+    let encrypted = |change: fn(&mut pb::EncryptedPayload)| {
+        move |stored: &mut pb::StoredEntry| match &mut stored.payload {
+            Some(pb::stored_entry::Payload::Encrypted(encrypted)) => change(encrypted),
+            _ => panic!("{stored:?} is not encrypted"),
         }
-        assert!(was_replaced);
+    };
+    let vault = Vault::random();
+    let changes: [(&str, &dyn Fn(&mut pb::StoredEntry)); 7] = [
+        ("erased", &|stored| stored.payload = Some(pb::stored_entry::Payload::Erased(pb::ErasedPayload {}))),
+        ("gone", &|stored| stored.payload = None),
+        ("plain", &|stored| {
+            let plain =
+                pb::PlainPayload { salt: Bytes::from_static(&[7; 32]), payload: Bytes::from_static(b"\x0a\x01x") };
+            stored.payload = Some(pb::stored_entry::Payload::Plain(plain));
+        }),
+        (
+            "flipped",
+            &encrypted(|encrypted| {
+                encrypted.ciphertext = {
+                    let mut bytes = encrypted.ciphertext.to_vec();
+                    bytes[0] ^= 1;
+                    bytes.into()
+                }
+            }),
+        ),
+        ("cut", &encrypted(|encrypted| encrypted.ciphertext = encrypted.ciphertext.slice(1..))),
+        ("of another key", &encrypted(|encrypted| encrypted.info = Bytes::from_static(&[7; 32]))),
+        ("without random bytes", &encrypted(|encrypted| encrypted.info = Bytes::new())),
+    ];
+    for (what, change) in changes {
+        let (mut tip, mut changed) = (Tip::start(ROOM), 0);
+        for (_, frame) in packed(&vault) {
+            let payloads = read(ROOM, &stored(&frame), &vault).expect("its own bytes").entries;
+            for at in (0..payloads.len()).filter(|&at| payloads[at].payload.is_some()) {
+                let frame = change_payloads(&frame, &vault, |place, entry| {
+                    if place == at {
+                        change(entry)
+                    }
+                });
+                let damage = tip.clone().follow::<Entry>(&frame, &vault).expect_err(what);
+                assert!(damage.what.contains("payload"), "{what}: {damage}");
+                verify_chain(&mut tip.clone(), &frame, &vault).expect("the chain does not depend on payloads");
+                changed += 1;
+            }
+            verify_chain(&mut tip, &stored(&frame), &vault).expect("the frame itself");
+        }
+        assert!(changed > 10, "{what}: {changed}");
+    }
+}
+
+/// A payload that stands in the place of another: in another entry, under another author, in another room.
+#[test]
+fn a_payload_opens_in_its_own_entry_and_nowhere_else() {
+    let vault = Vault::random();
+    let post = |seq: u64, author: &str| {
+        let mut entry =
+            entries().into_iter().find(|entry| matches!(entry.event, Event::MessagePosted { .. })).expect("a message");
+        entry.seq = Seq(seq);
+        entry.author = Some(actor(author));
+        entry
+    };
+    let here = seal(&post(5, "org/a/user/b"), ROOM, &vault, || [1; 32]);
+    let open = |room, stored: &pb::StoredEntry| {
+        let header = pb::Header::decode(stored.header.clone()).expect("a header");
+        payload(room, &header, stored, &vault).map(|_| ())
+    };
+    open(ROOM, &here.stored).expect("its own place");
+    open(RoomId::from_bytes([4; 16]), &here.stored).expect_err("another room");
+    for other in [post(6, "org/a/user/b"), post(5, "org/a/user/c"), post(5, "org/b/user/b")] {
+        let mut moved = seal(&other, ROOM, &vault, || [1; 32]).stored;
+        moved.payload = here.stored.payload.clone();
+        open(ROOM, &moved).expect_err("the payload of another entry");
+    }
+}
+
+#[test]
+fn nothing_that_was_said_or_who_said_it_can_be_read_in_an_encrypted_frame() {
+    let [plain, encrypted] = vaults();
+    let all =
+        |vault: &Vault| packed(vault).into_iter().flat_map(|(_, frame)| frame.bytes.to_vec()).collect::<Vec<u8>>();
+    let (plain, encrypted) = (all(&plain), all(&encrypted));
+    let holds = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    for word in ["org/", "/user/"] {
+        assert!(holds(&plain, word), "{word} is in the entries");
+        assert!(!holds(&encrypted, word), "{word}");
     }
 }
 
@@ -407,8 +489,11 @@ fn a_connection_of_rooms_reads_back_as_it_was_written() {
             reason: "the same group".into(),
         },
     };
-    let (_, frame) = Tip::start(RoomId::DIRECTORY).pack(sealed(std::slice::from_ref(&entry)), &[]).remove(0);
-    let opened: Opened<DirectoryEntry> = Tip::start(RoomId::DIRECTORY).follow(&stored(&frame)).expect("verifies");
+    let vault = Vault::random();
+    let sealed = vec![seal(&entry, RoomId::DIRECTORY, &vault, salt)];
+    let (_, frame) = Tip::start(RoomId::DIRECTORY).pack(sealed, &[], &vault).remove(0);
+    let opened: Opened<DirectoryEntry> =
+        Tip::start(RoomId::DIRECTORY).follow(&stored(&frame), &vault).expect("verifies");
     assert_eq!(opened.entries, [entry]);
 }
 

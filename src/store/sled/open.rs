@@ -5,6 +5,7 @@
 //! | `format` | ours | product, format number, store id; its presence means that the store was completely made |
 //! | `format.new` | ours | a store is being made; nothing was acknowledged yet, so a leftover is wiped |
 //! | `snapshots/` | ours | room states, derived from the rest: may be deleted |
+//! | `keyring` | ours | the keys of what the rest holds, encrypted, see `sealing`; missing if it is not encrypted |
 //! | `high-water` | ours | how far the store has come, see `high_water` |
 //! | `rollbacks` | ours | a line for each time that less than was acknowledged was accepted; missing if never |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's | `blobs/` stays empty: sled never syncs what lies there |
@@ -113,6 +114,7 @@ pub(super) struct Opened {
     /// Held for as long as the store is open.
     pub(super) lock: File,
     pub(super) high_water: HighWater,
+    pub(super) id: Uuid,
     pub(super) secret: [u8; 32],
     pub(super) position: Position,
     /// The number of frames of each room that has one.
@@ -159,7 +161,7 @@ pub(super) fn open(dir: &Path, options: &SledOptions, syncs: bool) -> Result<Ope
     let witness = read_witness(dir, format.store)?;
     let high_water =
         HighWater::open(&path, witness, &position, syncs).map_err(failed("writing the high-water file", &path))?;
-    Ok(Opened { db, lock, high_water, secret, position, rooms, has_rolled_back })
+    Ok(Opened { db, lock, high_water, id: format.store, secret, position, rooms, has_rolled_back })
 }
 
 /// Makes the directory and its missing parents with mode 0700, each durable in its own parent.

@@ -41,8 +41,9 @@ impl Ground {
         issued.write(&own("anna"), Existing::Refuse).expect("written");
         let config = "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"join.example\"\ncoordinator = \"cert-se\"\n\
             [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-            [store]\ndirectory = \"store\"\nreserve_mib = 1\n\
+            [store]\ndirectory = \"store\"\nkey = \"store.key\"\nreserve_mib = 1\n\
             [enrolment]\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.1:1\"\nauthority = \"ca\"\n[log]\nformat = \"json\"\n";
+        samverkan::sealing::KeyEncryptionKey::random().write(&own("store.key")).expect("a key");
         fs::write(own("server.toml"), config).expect("written");
         let Serving { server, said, address, enrolment } = Serving::start(&own("server.toml"));
         let ground = Self { folder, authority, server, said, enrolment, address };

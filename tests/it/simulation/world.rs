@@ -425,6 +425,10 @@ impl Store for SimStore {
         self.disk.clock_floor()
     }
 
+    fn vault(&self) -> &Vault {
+        self.disk.vault()
+    }
+
     fn secret(&self) -> [u8; 32] {
         self.disk.secret()
     }

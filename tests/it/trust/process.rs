@@ -61,10 +61,11 @@ fn a_running_server_takes_up_its_files_on_sighup_and_by_itself_and_refuses_bad_o
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"{TRUST_DOMAIN}\"\ncoordinator = \"cert-se\"\n\
              [tls]\ncertificate = \"{CERTIFICATE_FILE}\"\nkey = \"{KEY_FILE}\"\nclient_roots = \"{}\"\n{more}\n\
-             [store]\ndirectory = \"store\"\nreserve_mib = 1\n{log}",
+             [store]\ndirectory = \"store\"\nkey = \"store.key\"\nreserve_mib = 1\n{log}",
             files.ours.path().join(AUTHORITY_FILE).display()
         )
     };
+    samverkan::sealing::KeyEncryptionKey::random().write(&files.at("store.key")).expect("a key");
     fs::write(&path, config("", "")).expect("written");
     let mut program = Program::start(&path);
     program.says(&["serving"]);

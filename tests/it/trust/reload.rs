@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use samverkan::api as pb;
 use samverkan::identity::ConnectionLimits;
+use samverkan::sealing::KeySource;
 use samverkan::server::{Config, DEFAULT_TERMS, Running, Server};
 use samverkan::service::StreamLimits;
 
@@ -53,6 +54,7 @@ fn config(files: &Files, store: &Path) -> Config {
         coordinator: "cert-se".parse().expect("an id"),
         tls: files.files.clone(),
         store: store.join("store"),
+        keys: vec![KeySource::made_if_missing(store.join("store.key")).expect("a key")],
         reserve_mib: 1,
         accept_rollback: false,
         enrolment: None,

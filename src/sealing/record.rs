@@ -1,0 +1,183 @@
+//! How is one record sealed? AES-256-GCM, under a key that is used once.
+//!
+//! Key, nonce and salt come from HKDF-Expand (RFC 5869, SHA-256) of the key above, with a label and 32 random bytes as info; these bytes
+//! lie beside the ciphertext. The construction is that of Kubernetes' KMS v2 envelope. AES-GCM does not commit to its key: whether this
+//! is the right text is for the salted digest in the entry's header to say, not for the tag.
+//!
+//! Tested here.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Random bytes from which a record's key is derived.
+pub const INFO_BYTES: usize = 32;
+/// What AES-GCM adds.
+pub const TAG_BYTES: usize = 16;
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+const SALT_BYTES: usize = 32;
+const MATERIAL_BYTES: usize = KEY_BYTES + NONCE_BYTES + SALT_BYTES;
+
+/// What a record is. A key of one kind opens nothing of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Frame,
+    Payload,
+    Snapshot,
+    Keyring,
+}
+
+impl Kind {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Frame => b"samverkan/frame/1",
+            Self::Payload => b"samverkan/payload/1",
+            Self::Snapshot => b"samverkan/snapshot/1",
+            Self::Keyring => b"samverkan/keyring/1",
+        }
+    }
+}
+
+/// The key of one record, and a salt that is as secret as it.
+pub(crate) struct RecordKey {
+    key: LessSafeKey,
+    nonce: [u8; NONCE_BYTES],
+    salt: Zeroizing<[u8; SALT_BYTES]>,
+}
+
+impl fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordKey(hidden)")
+    }
+}
+
+/// The record was changed, cut short, moved, or belongs to another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("does not open with its key")]
+pub(crate) struct DoesNotOpen;
+
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        MATERIAL_BYTES
+    }
+}
+
+impl RecordKey {
+    /// The key of one record. `info` must be random and new for a record that is sealed.
+    pub(crate) fn derive(above: &[u8; 32], kind: Kind, info: &[u8; INFO_BYTES]) -> Self {
+        let mut material = Zeroizing::new([0; MATERIAL_BYTES]);
+        Prk::new_less_safe(HKDF_SHA256, above)
+            .expand(&[kind.label(), info], Length)
+            .and_then(|expanded| expanded.fill(&mut material[..]))
+            .expect("76 bytes are fewer than HKDF can give");
+        let (key, rest) = material.split_at(KEY_BYTES);
+        let (nonce, salt) = rest.split_at(NONCE_BYTES);
+        Self {
+            key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key of AES-256")),
+            nonce: nonce.try_into().expect("split so"),
+            salt: Zeroizing::new(salt.try_into().expect("split so")),
+        }
+    }
+
+    /// The salt of the digest of what this record holds.
+    pub(crate) fn salt(&self) -> &[u8; SALT_BYTES] {
+        &self.salt
+    }
+
+    /// Encrypts in place and adds the tag. Takes the key: it encrypts once.
+    pub(crate) fn seal(self, additional: &[&[u8]], bytes: &mut Vec<u8>) {
+        let (nonce, additional) = (Nonce::assume_unique_for_key(self.nonce), together(additional));
+        self.key
+            .seal_in_place_append_tag(nonce, Aad::from(additional), bytes)
+            .expect("a record is shorter than 64 GiB");
+    }
+
+    /// What was sealed.
+    pub(crate) fn open(&self, additional: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
+        let (nonce, additional) = (Nonce::assume_unique_for_key(self.nonce), together(additional));
+        let mut bytes = sealed.to_vec();
+        match self.key.open_in_place(nonce, Aad::from(additional), &mut bytes) {
+            Ok(opened) => {
+                let length = opened.len();
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            Err(_) => {
+                bytes.zeroize();
+                Err(DoesNotOpen)
+            }
+        }
+    }
+}
+
+/// Each part after its length, so that no two lists of parts are the same bytes.
+fn together(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABOVE: [u8; 32] = [3; 32];
+    const INFO: [u8; 32] = [4; 32];
+
+    fn sealed(text: &[u8]) -> Vec<u8> {
+        let mut bytes = text.to_vec();
+        RecordKey::derive(&ABOVE, Kind::Payload, &INFO).seal(&[b"room", b"header"], &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn what_was_sealed_opens_and_nothing_else_does() {
+        let bytes = sealed(b"GET /login 200");
+        let key = RecordKey::derive(&ABOVE, Kind::Payload, &INFO);
+        assert_eq!(bytes.len(), 14 + TAG_BYTES);
+        assert_eq!(key.open(&[b"room", b"header"], &bytes).as_deref(), Ok(&b"GET /login 200"[..]));
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key.open(&[b"room", b"header"], &flipped), Err(DoesNotOpen), "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert_eq!(key.open(&[b"room", b"header"], &bytes[..length]), Err(DoesNotOpen), "{length} bytes");
+        }
+        for additional in [&[&b"roomheader"[..]][..], &[b"room", b"headeR"], &[b"roo", b"mheader"], &[]] {
+            assert_eq!(key.open(additional, &bytes), Err(DoesNotOpen));
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_of_other_random_bytes_or_of_another_above_opens_nothing() {
+        let bytes = sealed(b"text");
+        for key in [
+            RecordKey::derive(&ABOVE, Kind::Frame, &INFO),
+            RecordKey::derive(&ABOVE, Kind::Payload, &[5; 32]),
+            RecordKey::derive(&[5; 32], Kind::Payload, &INFO),
+        ] {
+            assert_eq!(key.open(&[b"room", b"header"], &bytes), Err(DoesNotOpen));
+        }
+    }
+
+    #[test]
+    fn a_record_is_what_it_was_when_the_first_store_was_encrypted() {
+        let hex: String = sealed(b"text").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "9fc8ac1de97493dee4a19859d3a49a7e30a9b3c3");
+    }
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        assert_eq!(format!("{:?}", RecordKey::derive(&ABOVE, Kind::Payload, &INFO)), "RecordKey(hidden)");
+    }
+}
