@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use samverkan::sealing::KeySource;
+
 use crate::Wrong;
 use crate::ground::{COORDINATOR, Ground, TRUST_DOMAIN, said};
 

@@ -396,7 +396,8 @@ fn an_erased_and_a_changed_payload_leave_the_chain_whole_and_are_not_shown() {
         }
     };
     let vault = Vault::random();
-    let changes: [(&str, &dyn Fn(&mut pb::StoredEntry)); 7] = [
+    type Change<'a> = &'a dyn Fn(&mut pb::StoredEntry);
+    let changes: [(&str, Change<'_>); 7] = [
         ("erased", &|stored| stored.payload = Some(pb::stored_entry::Payload::Erased(pb::ErasedPayload {}))),
         ("gone", &|stored| stored.payload = None),
         ("plain", &|stored| {

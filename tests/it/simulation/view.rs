@@ -12,6 +12,8 @@ use samverkan::room::event::{Entry, Event};
 use samverkan::room::ids::{Actor, Index, OrganisationId, RequestId, RoomId, Timestamp};
 use samverkan::room::mailbox::{Notice, Range, Run};
 use samverkan::room::state::fold;
+use samverkan::sealing::Vault;
+use samverkan::sealing::Vault;
 use samverkan::store::codec::{Opened, Tip};
 use samverkan::store::{Store, StoredFrame};
 
@@ -56,8 +58,8 @@ impl View {
     }
 
     /// Takes note of a frame that is durable.
-    pub(super) fn commit(&mut self, stored: &StoredFrame) -> Result<(), String> {
-        let opened: Opened<Entry> = self.tip.follow(stored).map_err(|damage| format!("R2: {damage}"))?;
+    pub(super) fn commit(&mut self, stored: &StoredFrame, vault: &Vault) -> Result<(), String> {
+        let opened: Opened<Entry> = self.tip.follow(stored, vault).map_err(|damage| format!("R2: {damage}"))?;
         for entry in opened.entries {
             let entry = Arc::new(entry);
             if entry.recorded_at < self.pure.state.last_recorded_at() {

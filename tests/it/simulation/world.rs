@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use samverkan::engine::Written;
 use samverkan::room::event::{Command, Request};
 use samverkan::room::ids::{Actor, OrganisationId, RequestId, RoomId, Timestamp};
+use samverkan::sealing::Vault;
 use samverkan::store::committer::Wait;
 use samverkan::store::memory::{Fault, MemoryStore};
 use samverkan::store::{Frame, Store, StoreError, StoredFrame};
@@ -361,7 +362,7 @@ impl World {
                     self.views.push(View::new(frame.room, with_model));
                     self.views.len() - 1
                 });
-                if let Err(why) = self.views[at].commit(&stored) {
+                if let Err(why) = self.views[at].commit(&stored, disk.vault()) {
                     self.violation.get_or_insert(format!("room {at}: {why}"));
                     sim.violated.notify_one();
                 }
