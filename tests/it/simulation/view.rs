@@ -13,7 +13,6 @@ use samverkan::room::ids::{Actor, Index, OrganisationId, RequestId, RoomId, Time
 use samverkan::room::mailbox::{Notice, Range, Run};
 use samverkan::room::state::fold;
 use samverkan::sealing::Vault;
-use samverkan::sealing::Vault;
 use samverkan::store::codec::{Opened, Tip};
 use samverkan::store::{Store, StoredFrame};
 
