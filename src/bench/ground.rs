@@ -115,7 +115,7 @@ impl Ground {
                 coordinator: COORDINATOR,
                 certificate: &self.server_certificate(),
                 store,
-                key: Some(key),
+                key: &key,
                 caps,
             },
         )

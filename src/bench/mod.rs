@@ -65,11 +65,13 @@ pub(crate) enum Load {
     Mixed,
     /// A reader who stops reading, and everybody else
     Stalled,
+    /// Posting and catching up, with and without encryption at rest
+    Encryption,
 }
 
 impl Load {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Post,
         Self::Serial,
         Self::Fanout,
@@ -79,13 +81,14 @@ impl Load {
         Self::Stalled,
         Self::Restart,
         Self::Mixed,
+        Self::Encryption,
         Self::Disclose,
     ];
 
     /// Whether it can't be put on a server that runs elsewhere: it needs other limits, or stops the server.
     pub(crate) fn needs_own_server(self) -> bool {
         match self {
-            Self::Restart | Self::Subscribers => true,
+            Self::Restart | Self::Subscribers | Self::Encryption => true,
             Self::Post
             | Self::Serial
             | Self::Fanout
@@ -109,6 +112,7 @@ impl Load {
             Self::Disclose => loads::disclose::run(bench).await,
             Self::Mixed => loads::mixed::run(bench).await,
             Self::Stalled => loads::stalled::run(bench).await,
+            Self::Encryption => loads::encryption::run(bench).await,
         }
     }
 }

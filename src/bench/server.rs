@@ -24,6 +24,8 @@ const SERVING: &str = "serving";
 pub(crate) struct Caps {
     pub(crate) connections: usize,
     pub(crate) streams_per_certificate: usize,
+    /// Whether what is stored is not encrypted.
+    pub(crate) unencrypted: bool,
 }
 
 /// All that a server's configuration says.
@@ -34,8 +36,8 @@ pub(crate) struct Setting<'a> {
     /// The folder of its certificate.
     pub(crate) certificate: &'a Path,
     pub(crate) store: &'a Path,
-    /// The file of its key; `None`: nothing is encrypted.
-    pub(crate) key: Option<PathBuf>,
+    /// The file of its key.
+    pub(crate) key: &'a Path,
     pub(crate) caps: Caps,
 }
 
@@ -119,15 +121,12 @@ impl Drop for Server {
 }
 
 fn configuration(setting: &Setting<'_>) -> String {
-    let key_text = match &setting.key {
-        Some(key) => format!("{key:?}"),
-        None => "\"none\"".to_owned(),
-    };
+    let key = if setting.caps.unencrypted { Path::new("none") } else { setting.key };
     // The formatting of a string by Rust is a TOML string for any path without control characters.
     let file = |name: &str| format!("{:?}", setting.certificate.join(name));
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = {:?}\ncoordinator = {:?}\n\
-         [tls]\ncertificate = {}\nkey = {}\nclient_roots = {}\n[store]\ndirectory = {:?}\nkey = {}\n\
+         [tls]\ncertificate = {}\nkey = {}\nclient_roots = {}\n[store]\ndirectory = {:?}\nkey = {:?}\n\
          [log]\nformat = \"json\"\nfilter = \"warn,samverkan::server=info\"\n[limits]\n",
         setting.trust_domain,
         setting.coordinator,
@@ -135,13 +134,13 @@ fn configuration(setting: &Setting<'_>) -> String {
         file(crate::identity::issue::KEY_FILE),
         file(crate::identity::issue::AUTHORITY_FILE),
         setting.store,
-        key_text,
+        key,
     );
     // What protects a server from its clients would only measure itself here: all come from one address and post as fast as they can.
     text.push_str("writes_per_second = 10000000\nwritten_kib_per_second = 10000000\nconsents_per_second = 1000000\n");
     text.push_str("connections_per_address = 100000\nhandshakes_per_address_per_second = 100000\n");
     text.push_str("coordinator_streams = 100000\n");
-    let Caps { connections, streams_per_certificate } = setting.caps;
+    let Caps { connections, streams_per_certificate, unencrypted: _ } = setting.caps;
     if connections > 0 {
         text.push_str(&format!("connections = {connections}\ncoordinator_connections = {connections}\n"));
     }

@@ -177,7 +177,7 @@ fn a_server_that_could_not_be_trusted_by_who_enrols_does_not_start() {
     let serve = |roots: &Path| {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"join.example\"\ncoordinator = \"cert-se\"\n\
-             [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = {roots:?}\n[store]\ndirectory = \"store\"\n\
+             [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = {roots:?}\n[store]\ndirectory = \"store\"\nkey = \"none\"\n\
              [enrolment]\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.1:1\"\nauthority = \"other\"\n"
         );
         fs::write(own("server.toml"), config).expect("written");

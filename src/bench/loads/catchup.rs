@@ -77,7 +77,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
 }
 
 /// Reads a room from its first delivery until it has so many messages: the time to the first, and to the last.
-async fn read_all(client: &Client, room: &str, messages: u64) -> Result<(Duration, Duration), BenchError> {
+pub(super) async fn read_all(client: &Client, room: &str, messages: u64) -> Result<(Duration, Duration), BenchError> {
     let begun = Instant::now();
     let (mut first, mut found) = (None, 0);
     let mut subscription = client.subscribe(room, 0);

@@ -2,6 +2,7 @@
 
 pub(crate) mod catchup;
 pub(crate) mod disclose;
+pub(crate) mod encryption;
 pub(crate) mod fanout;
 pub(crate) mod large;
 pub(crate) mod mixed;

@@ -36,7 +36,7 @@ pub(crate) async fn run(bench: &Bench<'_>) -> Result<Measured, BenchError> {
     );
     let mut measured = Measured::new("subscribers", conditions);
 
-    let caps = Caps { connections: connections + 64, streams_per_certificate: rooms.max(64) };
+    let caps = Caps { connections: connections + 64, streams_per_certificate: rooms.max(64), ..Caps::default() };
     let mut site = bench.ground.site("subscribers", caps).await?;
     let members = site.members(connections).await?;
     let mut ids = Vec::with_capacity(rooms);
