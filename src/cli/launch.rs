@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::ServerConfig;
@@ -25,8 +26,18 @@ pub(crate) struct Launched {
 
 /// Starts a server. When it returns, clients can connect.
 pub(crate) async fn launch(config: &ServerConfig) -> Result<Launched, Failure> {
+    keep_memory_private();
     let running = Server::start(settings(config)).await.map_err(|error| failure(&error))?;
     Ok(Launched { running, watched: None })
+}
+
+/// Keys and texts are in memory: no core file of it is written, and other processes of the same user can't look into it.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let kept = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = kept {
+        tracing::warn!(%error, "a crash of the server may leave its memory, and the keys in it, in a core file");
+    }
 }
 
 /// What a configuration means for the server.

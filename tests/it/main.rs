@@ -1,5 +1,6 @@
 //! Everything that needs more than one module: real sockets, real certificates, real stores.
 
+mod at_rest;
 mod audit;
 mod bench;
 mod client;

@@ -47,6 +47,7 @@ pub(crate) struct World {
     authority: Arc<Authority>,
     clock: Arc<AtomicI64>,
     reserve_mib: u64,
+    encrypts: bool,
     ids: Ids,
     pub(crate) streams: StreamLimits,
     pub(crate) rates: Rates,
@@ -56,6 +57,15 @@ pub(crate) struct World {
 impl World {
     /// Starts a server on an empty store.
     pub(crate) async fn start() -> Self {
+        Self::start_as(true).await
+    }
+
+    /// The same, whose store anybody can read.
+    pub(crate) async fn start_unencrypted() -> Self {
+        Self::start_as(false).await
+    }
+
+    async fn start_as(encrypts: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let domain = TRUST_DOMAIN.parse().expect("a trust domain");
         let authority = Authority::create(&domain, "test", 10, system_clock()).expect("an authority");
@@ -64,7 +74,7 @@ impl World {
         let clock = Arc::new(AtomicI64::new(BEGIN));
         let (authority, ids, streams) = (Arc::new(authority), Ids::random(), StreamLimits::default());
         let rates = Rates::default();
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, server: None };
+        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, encrypts, server: None };
         world.serve().await;
         world
     }
@@ -75,14 +85,16 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary directory");
         copy(self.folder.path(), folder.path());
         let (authority, clock) = (self.authority.clone(), Arc::new(AtomicI64::new(self.now())));
+        let encrypts = self.encrypts;
         let rates = Rates::default();
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, server: None };
+        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, encrypts, server: None };
         world.serve().await;
         world
     }
 
     fn config(&self) -> Config {
         let own = self.folder.path().join("server");
+        let key = || KeySource::made_if_missing(self.folder.path().join("store.key")).expect("a key");
         Config {
             listen: "127.0.0.1:0".parse().expect("an address"),
             trust_domain: TRUST_DOMAIN.to_owned(),
@@ -93,7 +105,7 @@ impl World {
                 own.join("ca.pem"),
             ),
             store: self.folder.path().join("store"),
-            keys: vec![KeySource::made_if_missing(self.folder.path().join("store.key")).expect("a key")],
+            keys: self.encrypts.then(key).into_iter().collect(),
             reserve_mib: self.reserve_mib,
             accept_rollback: false,
             enrolment: None,
@@ -109,6 +121,11 @@ impl World {
         let clock = self.clock.clone();
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));
         self.server = Some(Server::start_with(config, clock, self.ids.clone()).await.expect("the server starts"));
+    }
+
+    /// The folder of the store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
     }
 
     /// Stops the server.

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::room::event::{Entry, Event};
+use crate::store::codec;
 use crate::store::conformance::{Fixture, NOW, bytes, conformance, frame, room};
+use crate::store::replay::{LoadError, replay};
 
 struct OnDisk {
     dir: tempfile::TempDir,
@@ -406,4 +409,82 @@ fn no_flipped_bit_at_all_loses_a_frame_of_a_small_database_silently() {
     if std::env::var_os("RUN_SLOW_TESTS").is_some() {
         flip_bits(2, [20, 40, 10], |used| (0..used).collect());
     }
+}
+
+/// A store whose rooms 1 and 2 each hold three frames of one entry each, encrypted.
+fn encrypted() -> OnDisk {
+    let mut on_disk = OnDisk::new();
+    let keys = [KeyEncryptionKey::random()];
+    Arc::get_mut(&mut on_disk.store).expect("the only user").unlock(&keys).expect("an empty store gets its keyring");
+    for room in [room(1), room(2)] {
+        let mut tip = codec::Tip::start(room);
+        for text in ["one", "two", "three"] {
+            let entry = Entry {
+                seq: tip.next_entry(),
+                recorded_at: NOW,
+                author: Some("org/region-a/user/bo".parse().expect("an actor")),
+                request: None,
+                event: Event::TermsChanged { terms: text.repeat(20).into() },
+            };
+            let vault = on_disk.store.vault();
+            let packed = tip.pack(vec![codec::seal(&entry, room, vault, codec::salt)], &[], vault);
+            let frames: Vec<Frame> = packed.into_iter().map(|(_, frame)| frame).collect();
+            on_disk.store.commit(&frames, NOW).expect("committed");
+        }
+    }
+    on_disk
+}
+
+/// What is wrong with a room, if something is.
+fn verify(store: &SledStore, room: RoomId) -> Result<codec::Tip, LoadError> {
+    replay(store, room, |_, _: codec::Opened<Entry>| Ok(()))
+}
+
+#[test]
+fn r2_records_that_were_moved_swapped_cut_or_changed_on_the_disk_do_not_open() {
+    let key = |n, number| FrameKey { room: room(n), number, part: 0 }.encode();
+    let taken = |store: &SledStore, key: [u8; keys::FRAME_KEY_BYTES]| {
+        store.db().get(key).expect("read").expect("a frame").to_vec()
+    };
+    let other = encrypted();
+    let mut refused = Vec::new();
+    let changes: [(&str, &dyn Fn(&SledStore) -> Vec<u8>); 7] = [
+        ("moved within its room", &|store| taken(store, key(1, 0))),
+        ("moved from another room", &|store| taken(store, key(2, 1))),
+        ("of another store", &|_| taken(&other.store, key(1, 1))),
+        ("cut short", &|store| taken(store, key(1, 1))[..40].to_vec()),
+        ("one byte too long", &|store| [taken(store, key(1, 1)), vec![0]].concat()),
+        ("one bit changed", &|store| {
+            let mut bytes = taken(store, key(1, 1));
+            bytes[60] ^= 4;
+            bytes
+        }),
+        ("not encrypted", &|store| {
+            let stored = StoredFrame { number: 1, bytes: taken(store, key(1, 1)).into() };
+            store.vault().open_frame(room(1), 1, &stored.bytes).expect("opened").to_vec()
+        }),
+    ];
+    for (what, change) in changes {
+        let on_disk = encrypted();
+        verify(&on_disk.store, room(1)).expect("as it was written");
+        let changed = change(&on_disk.store);
+        on_disk.store.db().insert(key(1, 1), changed).expect("written");
+        let error = verify(&on_disk.store, room(1)).expect_err(what);
+        assert!(matches!(&error, LoadError::Damaged(damage) if damage.frame == 1), "{what}: {error}");
+        verify(&on_disk.store, room(2)).expect("another room is served");
+        refused.push(what);
+    }
+    assert_eq!(refused.len(), 7, "{refused:?}");
+}
+
+#[test]
+fn a_snapshot_is_encrypted_and_opens_for_its_own_room_only() {
+    let on_disk = encrypted();
+    on_disk.store.keep_snapshot(room(1), b"a room's state");
+    assert_eq!(on_disk.store.snapshot(room(1)).as_deref(), Some(&b"a room's state"[..]));
+    let folder = on_disk.path().join(open::SNAPSHOTS);
+    let kept = std::fs::read(folder.join(room(1).to_string())).expect("a file");
+    assert!(!kept.windows(4).any(|window| window == b"room"));
+    std::fs::write(folder.join(room(2).to_string()), kept).expect("moved");
+    assert_eq!(on_disk.store.snapshot(room(2)), None);
 }

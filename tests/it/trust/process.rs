@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use samverkan::sealing::KeyEncryptionKey;
 
 use super::*;
 
@@ -48,8 +50,18 @@ impl Program {
     }
 
     fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")).expect("not 0");
-        kill_process(pid, Signal::HUP).expect("it is there");
+        kill_process(pid, signal).expect("it is there");
+    }
+
+    /// Ends it in good order: what it noted is in the store.
+    fn stop(mut self) {
+        self.signal(Signal::TERM);
+        assert!(self.child.wait().expect("it ends").success());
     }
 }
 
@@ -102,4 +114,83 @@ fn a_running_server_takes_up_its_files_on_sighup_and_by_itself_and_refuses_bad_o
     program.says(&["reloaded", "with_list=0"]);
     program.says(&["stays as it was", "server.listen"]);
     program.says(&["stays as it was", "log.format"]);
+}
+
+/// Runs `serve` until it ends by itself; its exit code and what it said.
+fn serve(config: &Path) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_samverkan")).args(["serve", "--config"]).arg(config).output();
+    let output = output.expect("the program starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn the_key_of_the_store_is_changed_while_the_server_runs_and_no_other_opens_it() {
+    let files = Files::new();
+    let path = files.at("samverkan.toml");
+    let configure = |keys: &str| {
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"{TRUST_DOMAIN}\"\ncoordinator = \"cert-se\"\n\
+             [tls]\ncertificate = \"{CERTIFICATE_FILE}\"\nkey = \"{KEY_FILE}\"\nclient_roots = \"{}\"\n\
+             [store]\ndirectory = \"store\"\nreserve_mib = 1\n{keys}\n",
+            files.ours.path().join(AUTHORITY_FILE).display()
+        );
+        fs::write(&path, text).expect("written");
+    };
+    let [first, second] = [KeyEncryptionKey::random(), KeyEncryptionKey::random()];
+    for (key, name) in [(&first, "first.key"), (&second, "second.key")] {
+        key.write(&files.at(name)).expect("a key");
+    }
+    let refused = |keys: &str, words: &[&str]| {
+        configure(keys);
+        let (code, said) = serve(&path);
+        assert!(matches!(code, Some(64 | 65)), "{code:?}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
+    };
+    refused("", &["store.key is missing", "samverkan keys create FILE"]);
+    refused("key = \"nowhere.key\"", &["nowhere.key: No such file"]);
+    refused("key = \"fd:SAMVERKAN_TEST_UNSET\"", &["SAMVERKAN_TEST_UNSET is not set"]);
+
+    configure("key = \"first.key\"");
+    let mut program = Program::start(&path);
+    let line = program.says(&["serving"]);
+    assert!(line.contains(&first.id().to_string()), "{line}");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", program.child.id())).expect("its limits");
+    let core: Vec<_> =
+        limits.lines().find(|line| line.starts_with("Max core")).expect("a limit").split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "no core file: {core:?}");
+
+    // The new key before the configuration names it: nobody is cut, nothing is written again.
+    configure("key = \"second.key\"\nformer_key = \"first.key\"");
+    program.hang_up();
+    let line = program.says(&["the store has another key"]);
+    assert!(line.contains(&first.id().to_string()) && line.contains(&second.id().to_string()), "{line}");
+    program.says(&["reloaded"]);
+    program.stop();
+
+    let ids = [first.id().to_string(), second.id().to_string()];
+    refused("key = \"first.key\"", &["the store is encrypted with key", &ids[0], &ids[1], "samverkan keys show"]);
+    refused("key = \"none\"", &["the store is encrypted with key", &ids[1], "no key is given"]);
+    configure("key = \"second.key\"");
+    let mut program = Program::start(&path);
+    program.says(&["serving", &ids[1]]);
+    drop(program);
+
+    // Back to the first as the server starts; then the file that holds all keys is lost, or half of it is.
+    configure("key = \"first.key\"\nformer_key = \"second.key\"");
+    let mut program = Program::start(&path);
+    program.says(&["the store has another key"]);
+    program.says(&["serving", &ids[0]]);
+    drop(program);
+    let keyring = files.at("store").join("keyring");
+    let whole = fs::read(&keyring).expect("a keyring");
+    fs::remove_file(&keyring).expect("lost");
+    refused("key = \"first.key\"", &["keyring: is missing", "copy of it"]);
+    fs::write(&keyring, &whole[..100]).expect("half of it");
+    refused("key = \"first.key\"", &["keyring: is no keyring", "copy of it"]);
+    fs::write(&keyring, &whole).expect("the copy that was kept");
+    let mut program = Program::start(&path);
+    program.says(&["serving", &ids[0]]);
+    drop(program);
+    fs::set_permissions(files.at("first.key"), fs::Permissions::from_mode(0o440)).expect("its mode");
+    refused("key = \"first.key\"", &["others can read it (mode 440)", "chmod 400"]);
 }
