@@ -1,8 +1,8 @@
 //! How is one record sealed? AES-256-GCM, under a key that is used once.
 //!
-//! Key, nonce and salt come from HKDF-Expand (RFC 5869, SHA-256) of the key above, with a label and 32 random bytes as info; these bytes
-//! lie beside the ciphertext. The construction is that of Kubernetes' KMS v2 envelope. AES-GCM does not commit to its key: whether this
-//! is the right text is for the salted digest in the entry's header to say, not for the tag.
+//! Key and salt come from HKDF-Expand (RFC 5869, SHA-256) of the key above, with a label and 32 random bytes as info; these bytes lie
+//! beside the ciphertext, and the first twelve of them are the nonce. The construction is that of Kubernetes' KMS v2 envelope. AES-GCM
+//! does not commit to its key: whether this is the right text is for the salted digest in the entry's header to say, not for the tag.
 //!
 //! Tested here.
 
@@ -20,7 +20,6 @@ pub const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const SALT_BYTES: usize = 32;
-const MATERIAL_BYTES: usize = KEY_BYTES + NONCE_BYTES + SALT_BYTES;
 
 /// What a record is. A key of one kind opens nothing of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +41,14 @@ impl Kind {
     }
 }
 
-/// The key of one record, and a salt that is as secret as it.
+/// The key of one record.
 pub(crate) struct RecordKey {
     key: LessSafeKey,
     nonce: [u8; NONCE_BYTES],
-    salt: Zeroizing<[u8; SALT_BYTES]>,
 }
+
+/// The salt of the digest of what a record holds: as secret as its key, and gone with it.
+pub(crate) type Salt = Zeroizing<[u8; SALT_BYTES]>;
 
 impl fmt::Debug for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,34 +61,33 @@ impl fmt::Debug for RecordKey {
 #[error("does not open with its key")]
 pub(crate) struct DoesNotOpen;
 
-struct Length;
+struct Length(usize);
 
 impl KeyType for Length {
     fn len(&self) -> usize {
-        MATERIAL_BYTES
+        self.0
     }
 }
 
 impl RecordKey {
     /// The key of one record. `info` must be random and new for a record that is sealed.
     pub(crate) fn derive(above: &[u8; 32], kind: Kind, info: &[u8; INFO_BYTES]) -> Self {
-        let mut material = Zeroizing::new([0; MATERIAL_BYTES]);
-        Prk::new_less_safe(HKDF_SHA256, above)
-            .expand(&[kind.label(), info], Length)
-            .and_then(|expanded| expanded.fill(&mut material[..]))
-            .expect("76 bytes are fewer than HKDF can give");
-        let (key, rest) = material.split_at(KEY_BYTES);
-        let (nonce, salt) = rest.split_at(NONCE_BYTES);
+        Self::of(&expand::<KEY_BYTES>(above, kind, info)[..], info)
+    }
+
+    /// The same, and a salt.
+    pub(crate) fn derive_with_salt(above: &[u8; 32], kind: Kind, info: &[u8; INFO_BYTES]) -> (Self, Salt) {
+        let material = expand::<{ KEY_BYTES + SALT_BYTES }>(above, kind, info);
+        let (key, salt) = material.split_at(KEY_BYTES);
+        (Self::of(key, info), Zeroizing::new(salt.try_into().expect("split so")))
+    }
+
+    fn of(key: &[u8], info: &[u8; INFO_BYTES]) -> Self {
+        let (nonce, _) = info.split_at(NONCE_BYTES);
         Self {
             key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key of AES-256")),
             nonce: nonce.try_into().expect("split so"),
-            salt: Zeroizing::new(salt.try_into().expect("split so")),
         }
-    }
-
-    /// The salt of the digest of what this record holds.
-    pub(crate) fn salt(&self) -> &[u8; SALT_BYTES] {
-        &self.salt
     }
 
     /// Encrypts in place and adds the tag. Takes the key: it encrypts once.
@@ -114,6 +114,15 @@ impl RecordKey {
             }
         }
     }
+}
+
+fn expand<const N: usize>(above: &[u8; 32], kind: Kind, info: &[u8; INFO_BYTES]) -> Zeroizing<[u8; N]> {
+    let mut material = Zeroizing::new([0; N]);
+    Prk::new_less_safe(HKDF_SHA256, above)
+        .expand(&[kind.label(), info], Length(N))
+        .and_then(|expanded| expanded.fill(&mut material[..]))
+        .expect("HKDF gives up to 8160 bytes");
+    material
 }
 
 /// Each part after its length, so that no two lists of parts are the same bytes.
@@ -173,7 +182,7 @@ mod tests {
     #[test]
     fn a_record_is_what_it_was_when_the_first_store_was_encrypted() {
         let hex: String = sealed(b"text").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "9fc8ac1de97493dee4a19859d3a49a7e30a9b3c3");
+        assert_eq!(hex, "a07e1c8321fc864c630f192818675c1dedbe74d5");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::keyring::{KEYRING_FILE, Keyring, KeyringError, sealed_with};
-use super::record::{INFO_BYTES, Kind, RecordKey, TAG_BYTES};
+use super::record::{INFO_BYTES, Kind, RecordKey, Salt, TAG_BYTES};
 use super::source::{KeyEncryptionKey, KeyId};
 use super::tree::{self, Node};
 use crate::room::ids::{RoomId, Seq};
@@ -123,18 +123,18 @@ impl Vault {
         self.0.as_ref().map(|keys| *keys.sealed_with.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The key of one payload. `source`: the organisation whose words they are, or nothing. `None` without keys.
+    /// The key of one payload, and the salt of its digest. `source`: the organisation whose words they are, or nothing. `None` without keys.
     pub(crate) fn payload_key(
         &self,
         room: RoomId,
         source: &str,
         seq: Seq,
         info: &[u8; INFO_BYTES],
-    ) -> Option<RecordKey> {
+    ) -> Option<(RecordKey, Salt)> {
         let keys = self.0.as_ref()?;
         let row =
             keys.at_hand.lock().unwrap_or_else(PoisonError::into_inner).row(&keys.keyring.root, room, source, seq);
-        Some(RecordKey::derive(&tree::leaf(&row, seq), Kind::Payload, info))
+        Some(RecordKey::derive_with_salt(&tree::leaf(&row, seq), Kind::Payload, info))
     }
 
     /// A frame as it is stored. `random` draws 32 bytes.

@@ -19,7 +19,6 @@ use crate::room::directory::DirectoryEntry;
 use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
 use crate::room::mailbox::Range;
-use crate::sealing::record::RecordKey;
 use crate::sealing::{SEALED_FRAME_OVERHEAD, Vault};
 
 mod audit;
@@ -77,13 +76,13 @@ pub fn seal<E: Logged>(entry: &E, room: RoomId, vault: &Vault, random: impl FnOn
     };
     let random = random();
     let key = vault.payload_key(room, source(&header), entry.seq(), &random);
-    let salt = key.as_ref().map_or(&random, RecordKey::salt);
+    let salt = key.as_ref().map_or(&random, |(_, salt)| salt);
     header.payload_digest = Bytes::copy_from_slice(&chain::payload(salt, &payload));
     let header = Bytes::from(header.encode_to_vec());
     let random = Bytes::copy_from_slice(&random);
     let payload = match key {
         None => pb::stored_entry::Payload::Plain(pb::PlainPayload { salt: random, payload: payload.into() }),
-        Some(key) => {
+        Some((key, _)) => {
             key.seal(&[room.as_bytes(), &header], &mut payload);
             pb::stored_entry::Payload::Encrypted(pb::EncryptedPayload { info: random, ciphertext: payload.into() })
         }
@@ -319,9 +318,9 @@ fn payload<'a>(
             let info =
                 encrypted.info[..].try_into().map_err(|_| "has an encrypted payload without its random bytes")?;
             let key = vault.payload_key(room, source(header), Seq(header.seq), &info);
-            let key = key.ok_or("holds an encrypted payload, and there is no key")?;
+            let (key, salt) = key.ok_or("holds an encrypted payload, and there is no key")?;
             let payload = key.open(&[room.as_bytes(), &stored.header], &encrypted.ciphertext);
-            checked(key.salt(), Cow::Owned(payload.map_err(|_| "holds a payload that does not open with its key")?))
+            checked(&salt, Cow::Owned(payload.map_err(|_| "holds a payload that does not open with its key")?))
         }
         // The format has room for it, and its chain verifies; this version writes none and can show none.
         Some(pb::stored_entry::Payload::Erased(_)) => Err("holds an erased payload, which this version can't read"),
