@@ -188,7 +188,7 @@ impl Server {
             Some(settings) => Some(Desk::prepare(settings, &config.tls).await?),
             None => None,
         };
-        let keys = config.keys.iter().map(KeySource::load).collect::<Result<Vec<_>, _>>()?;
+        let keys = KeySource::load_all(&config.keys)?;
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

@@ -30,4 +30,4 @@ mod vault;
 pub use keyring::{Keyring, KeyringError};
 pub use source::{KeyEncryptionKey, KeyId, KeySource, KeySourceError};
 pub(crate) use vault::SEALED_FRAME_OVERHEAD;
-pub use vault::Vault;
+pub use vault::{Holds, Vault};

@@ -137,6 +137,21 @@ impl KeySource {
         }
     }
 
+    /// Reads the first, and those after it that are still there: a former key that was destroyed is not missed.
+    pub fn load_all(sources: &[Self]) -> Result<Vec<KeyEncryptionKey>, KeySourceError> {
+        let Some((first, former)) = sources.split_first() else { return Ok(Vec::new()) };
+        let mut keys = vec![first.load()?];
+        for source in former {
+            match source.load() {
+                Ok(key) => keys.push(key),
+                Err(problem) => {
+                    tracing::warn!(%problem, "store.former_key can't be read; leave it out once it is not needed")
+                }
+            }
+        }
+        Ok(keys)
+    }
+
     /// Reads the key. A descriptor can be read once, if it is a pipe.
     pub fn load(&self) -> Result<KeyEncryptionKey, KeySourceError> {
         match self {

@@ -26,6 +26,24 @@ pub(crate) const SEALED_FRAME_OVERHEAD: usize = 1 + INFO_BYTES + TAG_BYTES;
 /// Data keys at hand. One is about 200 bytes.
 const DATA_KEYS_KEPT: usize = 8192;
 
+/// What a store holds, as far as can be told without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing yet.
+    Nothing,
+    /// Frames that anybody can read.
+    Plain,
+    /// Frames that nobody can read, or something that is damaged.
+    Encrypted,
+}
+
+impl Holds {
+    /// What a store holds that has this frame.
+    pub fn of_frame(stored: &[u8]) -> Self {
+        if stored.first() == Some(&SEALED) { Self::Encrypted } else { Self::Plain }
+    }
+}
+
 /// The keys of an open store, or none.
 pub struct Vault(Option<Keys>);
 
@@ -73,14 +91,8 @@ impl Vault {
         Self(Some(Keys { keyring, file, sealed_with: Mutex::new(id), at_hand: Mutex::default() }))
     }
 
-    /// The keys of the store in `folder`. A store that holds nothing yet gets its keyring; `begins_with` is the first byte of anything
-    /// that it holds. `keys`: the key, and after it perhaps former ones, of which one may still be that of the keyring.
-    pub fn open(
-        folder: &Path,
-        store: Uuid,
-        begins_with: Option<u8>,
-        keys: &[KeyEncryptionKey],
-    ) -> Result<Self, KeyringError> {
+    /// The keys of the store in `folder`. A store that holds nothing yet gets its keyring. `keys`: the key, and after it perhaps former ones, of which one may still be that of the keyring.
+    pub fn open(folder: &Path, store: Uuid, holds: Holds, keys: &[KeyEncryptionKey]) -> Result<Self, KeyringError> {
         let file = folder.join(KEYRING_FILE);
         let exists = file.try_exists().map_err(|source| KeyringError::Io { path: file.clone(), source })?;
         let Some(key) = keys.first() else {
@@ -89,16 +101,16 @@ impl Vault {
                 let damaged = KeyringError::Damaged { path: file, found: "is no keyring" };
                 return Err(sealed_with(&bytes).map_or(damaged, KeyringError::NoKey));
             }
-            return if begins_with == Some(SEALED) { Err(KeyringError::Missing(file)) } else { Ok(Self::none()) };
+            return if holds == Holds::Encrypted { Err(KeyringError::Missing(file)) } else { Ok(Self::none()) };
         };
         if exists {
             let (keyring, which) = Keyring::read(&file, store, keys)?;
             return Ok(Self::of(keyring, Some(file), keys[which].id()));
         }
-        match begins_with {
-            Some(SEALED) => Err(KeyringError::Missing(file)),
-            Some(_) => Err(KeyringError::NotEncrypted),
-            None => {
+        match holds {
+            Holds::Encrypted => Err(KeyringError::Missing(file)),
+            Holds::Plain => Err(KeyringError::NotEncrypted),
+            Holds::Nothing => {
                 let keyring = Keyring::random(store);
                 keyring.write(&file, key)?;
                 Ok(Self::of(keyring, Some(file), key.id()))
@@ -279,18 +291,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let keys = || [KeyEncryptionKey::random()];
         let (first, other) = (keys(), keys());
-        let open = |begins_with, keys: &[KeyEncryptionKey]| Vault::open(folder.path(), STORE, begins_with, keys);
+        let open = |holds, keys: &[KeyEncryptionKey]| Vault::open(folder.path(), STORE, holds, keys);
 
-        assert!(matches!(open(Some(SEALED), &first), Err(KeyringError::Missing(_))), "it was there once");
-        assert!(matches!(open(Some(SEALED), &[]), Err(KeyringError::Missing(_))));
-        assert!(matches!(open(Some(0x0a), &first), Err(KeyringError::NotEncrypted)));
-        assert!(open(Some(0x0a), &[]).expect("a plain store").key_id().is_none());
+        assert!(matches!(open(Holds::Encrypted, &first), Err(KeyringError::Missing(_))), "it was there once");
+        assert!(matches!(open(Holds::Encrypted, &[]), Err(KeyringError::Missing(_))));
+        assert!(matches!(open(Holds::Plain, &first), Err(KeyringError::NotEncrypted)));
+        assert!(open(Holds::Plain, &[]).expect("a plain store").key_id().is_none());
 
-        let vault = open(None, &first).expect("an empty store gets its keyring");
+        let vault = open(Holds::Nothing, &first).expect("an empty store gets its keyring");
         let sealed = vault.seal_frame(ROOM, 0, || INFO, b"a frame".to_vec());
-        assert!(matches!(open(Some(SEALED), &other), Err(KeyringError::WrongKey { .. })));
-        assert!(matches!(open(Some(SEALED), &[]), Err(KeyringError::NoKey(id)) if id == first[0].id()));
-        let again = open(Some(SEALED), &first).expect("opened");
+        assert!(matches!(open(Holds::Encrypted, &other), Err(KeyringError::WrongKey { .. })));
+        assert!(matches!(open(Holds::Encrypted, &[]), Err(KeyringError::NoKey(id)) if id == first[0].id()));
+        let again = open(Holds::Encrypted, &first).expect("opened");
         assert_eq!(again.open_frame(ROOM, 0, &sealed).as_deref(), Ok(&b"a frame"[..]));
     }
 
@@ -299,15 +311,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let [first, second, third] = std::array::from_fn(|_| KeyEncryptionKey::random());
         let ids = [first.id(), second.id(), third.id()];
-        let vault = Vault::open(folder.path(), STORE, None, std::slice::from_ref(&first)).expect("made");
+        let vault = Vault::open(folder.path(), STORE, Holds::Nothing, std::slice::from_ref(&first)).expect("made");
         let sealed = vault.seal_frame(ROOM, 0, || INFO, b"a frame".to_vec());
         assert_eq!(vault.rotate(&second).expect("written"), Some(ids[0]));
         assert_eq!(vault.rotate(&second).expect("nothing to do"), None);
         assert_eq!(vault.key_id(), Some(ids[1]));
-        let opened = Vault::open(folder.path(), STORE, Some(SEALED), std::slice::from_ref(&first));
+        let opened = Vault::open(folder.path(), STORE, Holds::Encrypted, std::slice::from_ref(&first));
         assert!(matches!(opened, Err(KeyringError::WrongKey { .. })), "the former key opens nothing any more");
         let keys = [third, second];
-        let vault = Vault::open(folder.path(), STORE, Some(SEALED), &keys).expect("one of them fits");
+        let vault = Vault::open(folder.path(), STORE, Holds::Encrypted, &keys).expect("one of them fits");
         assert_eq!(vault.rotate(&keys[0]).expect("written"), Some(ids[1]));
         assert_eq!(vault.key_id(), Some(ids[2]));
         assert_eq!(vault.open_frame(ROOM, 0, &sealed).as_deref(), Ok(&b"a frame"[..]));

@@ -138,7 +138,9 @@ impl Inner {
         in_force.connections = config.connections;
         in_force.streams = config.streams;
         in_force.rates = config.rates;
-        in_force.keys = config.keys;
+        if in_force.keys.is_empty() == config.keys.is_empty() {
+            in_force.keys = config.keys;
+        }
         Ok(Reloaded { cut, stays, authorities, with_list, lists_until: trusted.lists_until() })
     }
 }

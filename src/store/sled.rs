@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::danger::{self, Danger};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
-use crate::sealing::{KeyEncryptionKey, KeyringError, Vault};
+use crate::sealing::{Holds, KeyEncryptionKey, KeyringError, Vault};
 use crate::store::{Frame, Store, StoreError, StoredFrame};
 
 pub(crate) mod alone;
@@ -174,9 +174,15 @@ impl SledStore {
 
     /// Takes the keys for what it holds: those in its keyring, which `keys` opens ([`Vault::open`]). No keys: it is not encrypted.
     pub fn unlock(&mut self, keys: &[KeyEncryptionKey]) -> Result<(), UnlockError> {
-        let first = self.rooms()?.first().map(|&room| self.read(room, 0..1, 1)).transpose()?;
-        let begins_with = first.and_then(|frames| frames.first()?.bytes.first().copied());
-        self.vault = Vault::open(&self.dir, self.id, begins_with, keys)?;
+        let rooms = self.rooms()?;
+        // A room that is damaged says nothing about the others.
+        let readable = rooms.iter().filter_map(|&room| self.read(room, 0..1, 1).ok()?.pop());
+        let holds = match readable.map(|frame| Holds::of_frame(&frame.bytes)).next() {
+            Some(holds) => holds,
+            None if rooms.is_empty() => Holds::Nothing,
+            None => Holds::Encrypted,
+        };
+        self.vault = Vault::open(&self.dir, self.id, holds, keys)?;
         Ok(())
     }
 

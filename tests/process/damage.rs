@@ -12,8 +12,8 @@ use crate::plan::{Plan, Row, copy_folder};
 use crate::server::{Launch, Server, Started};
 use crate::verify;
 
-/// Exit code of a store that is damaged or refused.
-const REFUSED: i32 = 65;
+/// Exit codes of a store that is damaged or refused, and of one whose keyring names another key.
+const REFUSED: [i32; 2] = [65, 64];
 
 /// A store with an earlier copy of itself, where everything is answered.
 pub(crate) struct Base {
@@ -23,7 +23,15 @@ pub(crate) struct Base {
 
 impl Base {
     pub(crate) async fn make(plan: &Plan, name: &str) -> Result<Self, Wrong> {
-        let ground = plan.ground(name, 0, None).await?;
+        Self::of(plan, name, plan.ground(name, 0, None).await?).await
+    }
+
+    /// One whose store can be read without a key, so that a test can change what it says.
+    pub(crate) async fn readable(plan: &Plan, name: &str) -> Result<Self, Wrong> {
+        Self::of(plan, name, plan.readable_ground(name).await?).await
+    }
+
+    async fn of(plan: &Plan, name: &str, ground: Arc<Ground>) -> Result<Self, Wrong> {
         let earlier = plan.folder(name, 1);
         for is_last in [false, true] {
             let (mut server, life) = plan.lively(&ground, &Launch::default(), Manner::Once).await?;
@@ -59,12 +67,22 @@ fn pick(store: &Path, seed: u64) -> Result<PathBuf, Wrong> {
 /// Does one thing to a copy after the other. `damage` says what it did.
 async fn tried(
     plan: &Plan,
+    row: Row,
+    name: &str,
+    times: u64,
+    damage: impl Fn(&Base, &Path, u64) -> Result<String, Wrong>,
+) -> Result<Row, Wrong> {
+    tried_on(Base::make(plan, name).await?, plan, row, name, times, damage).await
+}
+
+async fn tried_on(
+    base: Base,
+    plan: &Plan,
     mut row: Row,
     name: &str,
     times: u64,
     damage: impl Fn(&Base, &Path, u64) -> Result<String, Wrong>,
 ) -> Result<Row, Wrong> {
-    let base = Base::make(plan, name).await?;
     let (mut refused, mut exact, mut quarantined) = (0, 0, 0);
     while row.times < times {
         let store = plan.folder(name, 2 + row.times);
@@ -73,7 +91,7 @@ async fn tried(
         let ground = base.ground.with_store(&store)?;
         let wrong = |why: Wrong| format!("number {}, {what}: {why}", row.times + 1);
         match Server::try_start(&ground, &Launch::default()).await.map_err(wrong)? {
-            Started::Ended(status, _) if status.code() == Some(REFUSED) => refused += 1,
+            Started::Ended(status, _) if status.code().is_some_and(|code| REFUSED.contains(&code)) => refused += 1,
             Started::Ended(status, log) => return Err(wrong(format!("{status}: {log}"))),
             Started::Serves(server) => {
                 let found = verify::as_it_stands(&ground, server.port()).await.map_err(wrong)?;
@@ -150,9 +168,10 @@ pub(crate) async fn swaps(plan: Plan, times: u64) -> Result<Row, Wrong> {
     .await
 }
 
-/// One letter of a text, below the database's own checksums.
+/// One letter of a text, below the database's own checksums. Of a store that is not encrypted: else there is no text to alter.
 pub(crate) async fn altered(plan: Plan, times: u64) -> Result<Row, Wrong> {
-    let mut row = tried(&plan, Row::new("a stored text altered"), "altered", times, |_, store, seed| {
+    let (base, row) = (Base::readable(&plan, "altered").await?, Row::new("a stored text altered"));
+    let mut row = tried_on(base, &plan, row, "altered", times, |_, store, seed| {
         alter_a_text(store, seed).map(|()| "altered".into())
     })
     .await?;

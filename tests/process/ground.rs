@@ -62,18 +62,21 @@ pub(crate) struct Ground {
     pub(crate) seed: u64,
     pub(crate) stamps: Stamps,
     pub(crate) size: Size,
+    /// Whether what is stored is encrypted.
+    pub(crate) encrypts: bool,
 }
 
 impl Ground {
     pub(crate) fn new(program: &Path, folder: &Path, store: &Path, seed: u64, size: Size) -> Result<Self, Wrong> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let (folder, store) = (said(std::path::absolute(folder))?, said(std::path::absolute(store))?);
-        Ok(Self { program: program.to_owned(), folder, store, seed, stamps: Stamps::default(), size })
+        Ok(Self { program: program.to_owned(), folder, store, seed, stamps: Stamps::default(), size, encrypts: true })
     }
 
     /// The same organisations, journals and certificates, with another store.
     pub(crate) fn with_store(&self, store: &Path) -> Result<Self, Wrong> {
-        Self::new(&self.program, &self.folder, store, self.seed, self.size)
+        let other = Self::new(&self.program, &self.folder, store, self.seed, self.size)?;
+        Ok(Self { encrypts: self.encrypts, ..other })
     }
 
     pub(crate) fn seats(&self) -> impl Iterator<Item = Who> + use<> {

@@ -86,7 +86,16 @@ impl Plan {
 
     /// A ground of its own with its rooms made.
     pub(crate) async fn ground(&self, name: &str, number: u64, store: Option<&Path>) -> Result<Arc<Ground>, Wrong> {
-        let ground = Arc::new(self.bare(name, number, store)?);
+        self.made(self.bare(name, number, store)?).await
+    }
+
+    /// The same, whose store can be read without a key.
+    pub(crate) async fn readable_ground(&self, name: &str) -> Result<Arc<Ground>, Wrong> {
+        self.made(Ground { encrypts: false, ..self.bare(name, 0, None)? }).await
+    }
+
+    async fn made(&self, ground: Ground) -> Result<Arc<Ground>, Wrong> {
+        let ground = Arc::new(ground);
         let server = Server::start(&ground).await?;
         ground.set_up(server.port()).await?;
         server.stop().await?;

@@ -62,11 +62,12 @@ impl Server {
         let port = said(said(TcpListener::bind("127.0.0.1:0"))?.local_addr())?.port();
         let path = ground.folder.join("server.toml");
         said(KeySource::made_if_missing(ground.folder.join("store.key")))?;
+        let key = if ground.encrypts { "store.key" } else { "none" };
         // The formatting of a string by Rust is a TOML string for any path without control characters.
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[identity]\ntrust_domain = {TRUST_DOMAIN:?}\ncoordinator = {COORDINATOR:?}\n\
              [tls]\ncertificate = \"server/certificate.pem\"\nkey = \"server/key.pem\"\nclient_roots = \"server/ca.pem\"\n\
-             [store]\ndirectory = {:?}\nkey = \"store.key\"\nreserve_mib = {}\n[log]\nfilter = \"warn\"\n\
+             [store]\ndirectory = {:?}\nkey = {key:?}\nreserve_mib = {}\n[log]\nfilter = \"warn\"\n\
              [limits]\n{}",
             ground.store,
             launch.reserve_mib.unwrap_or(16),

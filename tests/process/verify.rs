@@ -133,6 +133,9 @@ pub(crate) async fn as_it_stands(ground: &Ground, port: u16) -> Result<Found, Wr
 pub(crate) fn inspect(ground: &Ground) -> Result<(), Wrong> {
     let mut command = Command::new(&ground.program);
     command.args(["inspect", "chain", "--output", "json", "--store"]).arg(&ground.store);
+    if ground.encrypts {
+        command.arg("--key").arg(ground.folder.join("store.key"));
+    }
     let output = said(command.output())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }

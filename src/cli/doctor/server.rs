@@ -166,7 +166,7 @@ fn descriptors(config: &ServerConfig) -> Check {
 /// The key of the store, and those before it. `None`: the store can't be looked at without.
 fn store_key(sources: &[KeySource]) -> (Check, Option<Vec<KeyEncryptionKey>>) {
     const NAME: &str = "store key";
-    match sources.iter().map(KeySource::load).collect::<Result<Vec<_>, _>>() {
+    match KeySource::load_all(sources) {
         Ok(keys) => match keys.first() {
             Some(key) => {
                 let found = format!("{} from {}", key.id(), sources[0]);

@@ -170,7 +170,8 @@ fn the_key_of_the_store_is_changed_while_the_server_runs_and_no_other_opens_it()
     let ids = [first.id().to_string(), second.id().to_string()];
     refused("key = \"first.key\"", &["the store is encrypted with key", &ids[0], &ids[1], "samverkan keys show"]);
     refused("key = \"none\"", &["the store is encrypted with key", &ids[1], "no key is given"]);
-    configure("key = \"second.key\"");
+    // A former key that is destroyed is not missed.
+    configure("key = \"second.key\"\nformer_key = \"destroyed.key\"");
     let mut program = Program::start(&path);
     program.says(&["serving", &ids[1]]);
     drop(program);
