@@ -448,7 +448,8 @@ fn r2_records_that_were_moved_swapped_cut_or_changed_on_the_disk_do_not_open() {
     };
     let other = encrypted();
     let mut refused = Vec::new();
-    let changes: [(&str, &dyn Fn(&SledStore) -> Vec<u8>); 7] = [
+    type Change<'a> = &'a dyn Fn(&SledStore) -> Vec<u8>;
+    let changes: [(&str, Change<'_>); 7] = [
         ("moved within its room", &|store| taken(store, key(1, 0))),
         ("moved from another room", &|store| taken(store, key(2, 1))),
         ("of another store", &|_| taken(&other.store, key(1, 1))),
