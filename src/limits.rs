@@ -157,6 +157,9 @@ pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
 /// Bytes at which a page ends, whatever its size in items; its last item may go over it.
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of frames in one part of a backup; the last of them may be as long as a frame can be.
+pub const BACKUP_CHUNK_BYTES: usize = 256 * 1024;
+
 /// Bytes of one answer: a full page, one item more, and what surrounds them. Half of what gRPC clients take by default.
 pub const RESPONSE_BYTES_MAX: usize = 2 * 1024 * 1024;
 

@@ -213,14 +213,18 @@ impl Server {
             rates: config.rates,
         };
         let has_rolled_back = store.has_rolled_back();
-        let engine = Engine::start(Arc::new(store), clock, settings).await?;
+        let store = Arc::new(store);
+        let engine = Engine::start(store.clone(), clock, settings).await?;
         match keys.first() {
             Some(key) => engine.take_key(key).map_err(UnlockError::from)?,
             None => tracing::warn!("what is stored is not encrypted: store.key is \"none\""),
         }
-        if has_rolled_back && engine.trail().record(AuditEvent::RollbackAccepted).await.is_err() {
-            // The disk is full: it is written when there is space.
-            engine.trail().note(AuditEvent::RollbackAccepted);
+        if has_rolled_back {
+            match engine.trail().record(AuditEvent::RollbackAccepted).await {
+                Ok(()) => store.rollback_is_on_record(),
+                // The disk is full: it is written when there is space.
+                Err(_) => engine.trail().note(AuditEvent::RollbackAccepted),
+            }
         }
 
         let stopping = CancellationToken::new();

@@ -200,6 +200,17 @@ pub enum AuditEvent {
         /// Whose messages.
         organisation: OrganisationId,
     },
+    /// The store was copied, as it is stored.
+    BackupTaken {
+        /// Who.
+        by: Actor,
+        /// SHA-256 of the certificate that it was done with.
+        certificate: [u8; 32],
+        /// From where.
+        peer: IpAddr,
+        /// The last commit that is in it.
+        commit: u64,
+    },
     /// The trail itself was read; once for each call.
     TrailRead {
         /// Who.
@@ -381,6 +392,10 @@ impl AuditEvent {
             Self::LegallyDisclosed { by, proposed_by, room, organisation } => {
                 let facts = Facts { subject: Some(proposed_by), ..Facts::about(by, room, organisation) };
                 (Kind::LegallyDisclosed, facts)
+            }
+            Self::BackupTaken { by, certificate, peer, commit } => {
+                let facts = Facts { certificate: Some(certificate), peer: Some(peer), ..Facts::of(by) };
+                (Kind::BackupTaken, Facts { detail: Some(format!("up to commit {commit}").into()), ..facts })
             }
             Self::TrailRead { by, certificate, peer } => {
                 (Kind::TrailRead, Facts { certificate: Some(certificate), peer: Some(peer), ..Facts::of(by) })

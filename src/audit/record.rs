@@ -86,6 +86,8 @@ kinds! {
     TrailRead = 45, "trail_read";
     /// What an actor may see of a room was exported.
     RoomExported = 46, "room_exported";
+    /// The store was copied.
+    BackupTaken = 47, "backup_taken";
     /// A certificate was issued.
     CertificateIssued = 50, "certificate_issued";
     /// A certificate was renewed.

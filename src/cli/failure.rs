@@ -139,6 +139,7 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         "ENROLMENT_OFF" => {
             "whoever runs the server adds [enrolment] to its configuration; `samverkan certs issue` works without"
         }
+        "BACKUP_BASE_UNKNOWN" => "`samverkan backup --directory FOLDER` with an empty folder takes a whole one",
         "ORGANISATION_EXISTS" => "`samverkan organisation list` shows it",
         "PARTICIPANT_NOT_FOUND" | "RECIPIENT_NOT_VISIBLE" => "`samverkan room participants` shows whom you can name",
         "ROOM_CLOSED" => "the coordinator can open it again: `samverkan room reopen`",

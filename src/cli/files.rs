@@ -9,12 +9,17 @@ use super::failure::Failure;
 
 /// A new file with this mode, durable; its folder is made if need be. An error if it is there already.
 pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    write_bytes(path, text.as_bytes(), mode)
+}
+
+/// The same of bytes.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let io = |error: std::io::Error| Failure::io(path.display(), &error);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(io)?;
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(io)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)
 }
 
 /// The same in one step, in place of what is there: nobody ever sees half of it.

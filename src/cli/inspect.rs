@@ -89,6 +89,8 @@ fn open(copy: &Copied, original: &Path, keys: &[KeyEncryptionKey]) -> Result<(Sl
 /// What a whole verification found.
 pub(super) struct Found {
     pub(super) logs: usize,
+    pub(super) entries: u64,
+    pub(super) deliveries: u64,
     pub(super) damaged: Vec<String>,
     pub(super) clock_floor: Timestamp,
 }
@@ -100,13 +102,15 @@ pub(super) fn verify(path: &Path, keys: &[KeyEncryptionKey]) -> Result<Found, Fa
     if let Some(why) = behind {
         return Err(Failure::new(Exit::Store, why).hint("`samverkan inspect chain` shows what is left"));
     }
-    let (mut logs, mut damaged) = (0, Vec::new());
+    let (mut logs, mut entries, mut deliveries, mut damaged) = (0, 0, 0, Vec::new());
     inspect(&store, |log| {
         logs += 1;
+        entries += log.entries;
+        deliveries += log.deliveries;
         damaged.extend(log.damage);
     })
     .map_err(store_failure)?;
-    Ok(Found { logs, damaged, clock_floor: store.clock_floor() })
+    Ok(Found { logs, entries, deliveries, damaged, clock_floor: store.clock_floor() })
 }
 
 pub(crate) fn run(command: &Inspect, output: Output) -> Result<(), Failure> {

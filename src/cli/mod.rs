@@ -8,6 +8,7 @@ mod access;
 mod answers;
 mod ask;
 mod audit;
+mod backup;
 mod bench;
 mod certs;
 pub mod config;
@@ -44,6 +45,7 @@ mod release;
 mod reload;
 mod renew;
 mod report;
+mod restore;
 mod room;
 mod room_acts;
 mod room_export;
@@ -162,6 +164,10 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Find out what is wrong between here and a server, or with a server's own machine, and what mends it
     Doctor(doctor::Doctor),
+    /// Copy the store of a running server (the coordinator), and check such copies
+    Backup(backup::Backup),
+    /// Make a store from backups
+    Restore(restore::Restore),
     /// Look at a store while the server is down, and verify every digest of it
     Inspect(inspect::Inspect),
     /// Measure how fast it is here, next to what this machine can do
@@ -212,6 +218,8 @@ fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), F
         Command::Keys(command) => keys::run(command, output),
         Command::Server(command) => block_on(access::server(command, session)),
         Command::Context(command) => context::run(command, session),
+        Command::Restore(command) => restore::run(&command, output),
+        Command::Backup(command) => block_on(backup::run(command, session)),
         Command::Inspect(command) => inspect::run(&command, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

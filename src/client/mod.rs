@@ -6,9 +6,11 @@
 //! re-exported here. Leans on [`crate::identity`] for TLS. Tested in each file and, against a real server, in `tests/it`.
 //!
 //! In reading order: [`context`] (who calls whom), `transport` (the connection), [`error`], `calls` (one answer each),
-//! [`subscribe`], [`post_many`].
+//! [`subscribe`], [`post_many`], `backup` and [`backup_chain`].
 
 pub mod audit;
+mod backup;
+pub mod backup_chain;
 mod calls;
 pub mod context;
 pub mod error;
@@ -20,6 +22,7 @@ mod transport;
 
 pub use crate::api as pb;
 pub use audit::{AuditTail, AuditUpdate};
+pub use backup::BackupStream;
 pub use context::{Context, ContextError, Contexts};
 pub use error::{ClientError, Refused, Violation};
 pub use post_many::Posted;

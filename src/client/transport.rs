@@ -221,6 +221,7 @@ macro_rules! clients {
 clients! {
     access: access_service_client::AccessServiceClient,
     audit: audit_service_client::AuditServiceClient,
+    backups: backup_service_client::BackupServiceClient,
     certificates: certificate_service_client::CertificateServiceClient,
     consent: consent_service_client::ConsentServiceClient,
     coordination: coordination_service_client::CoordinationServiceClient,

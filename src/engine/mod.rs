@@ -258,6 +258,11 @@ impl Engine {
         self.0.shared.directory()
     }
 
+    /// What everything is in.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.shared.store
+    }
+
     /// Encrypts the store's keyring with this key, if it is another than before, and notes that. After an error the former one holds.
     pub fn take_key(&self, key: &KeyEncryptionKey) -> Result<(), KeyringError> {
         if let Some(former) = self.0.shared.store.vault().rotate(key)? {

@@ -27,7 +27,7 @@ pub mod source;
 mod tree;
 mod vault;
 
-pub use keyring::{Keyring, KeyringError};
+pub use keyring::{KEYRING_FILE, Keyring, KeyringError};
 pub use source::{KeyEncryptionKey, KeyId, KeySource, KeySourceError};
 pub(crate) use vault::SEALED_FRAME_OVERHEAD;
 pub use vault::{Holds, Vault};

@@ -131,6 +131,7 @@ table! {
     LIST_LIVE_CONNECTIONS: "/samverkan.v1.AccessService/ListLiveConnections", Coordinator, Reads;
     LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
     TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
+    TAKE_BACKUP: "/samverkan.v1.BackupService/TakeBackup", Coordinator, Reads;
     CREATE_INVITE: "/samverkan.v1.InviteService/CreateInvite", Coordinator, Writes;
     APPROVE_INVITE: "/samverkan.v1.InviteService/ApproveInvite", Coordinator, Writes;
     REVOKE_INVITE: "/samverkan.v1.InviteService/RevokeInvite", Coordinator, Writes;
@@ -316,6 +317,7 @@ mod tests {
             let theirs = method.path.contains("OrganisationService")
                 || method.path.contains("AccessService")
                 || method.path.contains("AuditService")
+                || method.path.contains("BackupService")
                 || method.path.contains("InviteService")
                 || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
                     .iter()

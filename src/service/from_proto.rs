@@ -6,6 +6,7 @@
 mod access;
 mod ask;
 mod audit;
+mod backup;
 mod consent;
 mod coordination;
 mod draft;
@@ -44,6 +45,7 @@ use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::event::{Draft, IntakeReport, Request};
 use crate::room::ids::{Index, InvitationId, OrganisationId, RequestId, RoomId, Timestamp};
 use crate::room::words::Role;
+pub(super) use backup::take_backup;
 
 /// A request that writes.
 pub(super) trait Write: prost::Message {

@@ -103,6 +103,7 @@ requests! {
     63 => RecordExportRequest, from::record_export;
     64 => ApproveInviteRequest, from::approve_invite;
     65 => RenewCertificateRequest, |request| from::renew_certificate(&request);
+    66 => TakeBackupRequest, |request| from::take_backup(&request);
 }
 
 fn read<M: Message + Default, T>(name: &str, bytes: &[u8], read: impl FnOnce(M) -> Result<T, CallError>) {

@@ -3,7 +3,7 @@
 //! The one path of a call: `authorisation` (the gate: is there a caller, is it admitted, is there such a method) → `from_proto`
 //! (well-formed?) → `engine` → `to_proto`, or `status` if the answer is no. In reading order: `call` (what all handlers share), one
 //! file per gRPC service (`intake`, `room`, `message` with `posting` and `subscription`, `consent`, `relay`, `coordination`,
-//! `organisation`, `access`, `audit`, `certificate`, `enrolment` with `issuing`), `page_token`,
+//! `organisation`, `access`, `audit`, `backup`, `certificate`, `enrolment` with `issuing`), `page_token`,
 //! `streams` (how many may be open), `transport` (tonic's server and every knob of it).
 //!
 //! Nothing else names tonic or generated API types, the client apart. Upholds: R5 and R7 at the edge, R8 (digests of requests), R10.
@@ -11,6 +11,7 @@
 mod access;
 mod audit;
 mod authorisation;
+mod backup;
 mod call;
 mod certificate;
 mod consent;
@@ -54,6 +55,7 @@ struct Shared {
     /// Terms of rooms that are opened without any.
     terms: Arc<str>,
     streams: Streams,
+    backups: backup::OneAtATime,
     /// With what certificates are issued; `None`: not here.
     issuing: Option<Arc<issuing::Issuing>>,
     /// Cancelled when the server begins to stop: open streams end then.
@@ -70,7 +72,8 @@ impl Edge {
         issuing: Option<Arc<issuing::Issuing>>,
         stopping: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Shared { engine, connections, terms, streams: Streams::new(streams), issuing, stopping }))
+        let (streams, backups) = (Streams::new(streams), backup::OneAtATime::default());
+        Self(Arc::new(Shared { engine, connections, terms, streams, backups, issuing, stopping }))
     }
 
     /// Other limits for streams that are opened from now on.

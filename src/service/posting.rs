@@ -168,6 +168,8 @@ fn ends_the_stream(error: &CallError) -> bool {
         | CallError::Ended(_)
         | CallError::NotAdmitted
         | CallError::EnrolmentOff
+        | CallError::BackupBaseUnknown
+        | CallError::BackupUnderWay
         | CallError::TooManyStreams { .. }
         | CallError::NoSuchMethod
         | CallError::TimedOut { .. }

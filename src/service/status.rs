@@ -49,6 +49,10 @@ pub(super) enum CallError {
     },
     /// The server issues no certificates.
     EnrolmentOff,
+    /// It does not know the backup that another is to go on from.
+    BackupBaseUnknown,
+    /// A backup is being taken.
+    BackupUnderWay,
     /// There is no such method.
     NoSuchMethod,
     /// It took too long. A write may happen all the same.
@@ -97,6 +101,8 @@ impl CallError {
             Self::Ended(Ended::Stopping) | Self::Failed(Failure::ShuttingDown) => "shutting-down",
             Self::Failed(Failure::TooFast { .. }) => "too-fast",
             Self::EnrolmentOff => "enrolment-off",
+            Self::BackupBaseUnknown => "backup-base-unknown",
+            Self::BackupUnderWay => "backup-under-way",
         }
     }
 
@@ -193,6 +199,16 @@ impl CallError {
                 Code::FailedPrecondition,
                 ErrorReason::EnrolmentOff,
                 "this server issues no certificates; its configuration has no [enrolment]",
+            ),
+            Self::BackupBaseUnknown => plain(
+                Code::FailedPrecondition,
+                ErrorReason::BackupBaseUnknown,
+                "the server does not know the backup that this one is to go on from; take a whole one, into an empty folder",
+            ),
+            Self::BackupUnderWay => plain(
+                Code::ResourceExhausted,
+                ErrorReason::BackupUnderWay,
+                "a backup is being taken; wait until it is done",
             ),
             // Not in our API, so none of its reasons.
             Self::NoSuchMethod => Answer {
@@ -492,6 +508,8 @@ mod tests {
             CallError::Ended(Ended::NotTrusted),
             CallError::NotAdmitted,
             CallError::EnrolmentOff,
+            CallError::BackupBaseUnknown,
+            CallError::BackupUnderWay,
             CallError::TooManyStreams { max: 64, of: "certificate" },
             CallError::Internal(Uuid::nil()),
         ]);

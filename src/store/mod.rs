@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::room::ids::{RoomId, Timestamp};
 use crate::sealing::Vault;
 
+pub mod backup;
 pub mod codec;
 pub mod committer;
 #[cfg(test)]
@@ -74,6 +75,11 @@ pub trait Store: Send + Sync + 'static {
     /// The keys with which frames are encrypted before the store gets them, if they are. What it keeps beside them, the store encrypts
     /// itself.
     fn vault(&self) -> &Vault;
+
+    /// How it is copied while it is in use. `None`: not at all.
+    fn backup(&self) -> Option<&dyn backup::Backup> {
+        None
+    }
 
     /// 32 random bytes drawn when the store was made; they never leave the server. Page tokens are signed with it.
     fn secret(&self) -> [u8; 32];

@@ -25,6 +25,7 @@ use crate::sealing::{Holds, KeyEncryptionKey, KeyringError, Vault};
 use crate::store::{Frame, Store, StoreError, StoredFrame};
 
 pub(crate) mod alone;
+mod backup;
 mod format;
 mod high_water;
 mod keys;
@@ -33,6 +34,7 @@ mod position;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{RestoreError, Restored, restore};
 pub use open::OpenError;
 
 use high_water::HighWater;
@@ -191,7 +193,12 @@ impl SledStore {
         open::rollbacks(&self.dir)
     }
 
-    /// Whether less than was acknowledged was accepted as it was opened.
+    /// The audit trail has it: less than was acknowledged was accepted.
+    pub fn rollback_is_on_record(&self) {
+        open::forget_restored(&self.dir);
+    }
+
+    /// Whether less than was acknowledged was accepted as it was opened, or it was restored from a backup since it was last served.
     pub fn has_rolled_back(&self) -> bool {
         self.has_rolled_back
     }
@@ -390,6 +397,10 @@ impl Store for SledStore {
 
     fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    fn backup(&self) -> Option<&dyn crate::store::backup::Backup> {
+        Some(self)
     }
 
     fn secret(&self) -> [u8; 32] {

@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod audit;
+mod backup;
 mod bench;
 mod client;
 mod disclosure;

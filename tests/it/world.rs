@@ -128,6 +128,18 @@ impl World {
         self.folder.path().join("store")
     }
 
+    /// The file of its key.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.folder.path().join("store.key")
+    }
+
+    /// Starts the server, which is stopped, on another store in place of its own. Peers must connect again.
+    pub(crate) async fn adopt(&mut self, store: &Path) {
+        fs::remove_dir_all(self.store()).expect("its own store");
+        fs::rename(store, self.store()).expect("the other in its place");
+        self.serve().await;
+    }
+
     /// Stops the server.
     pub(crate) async fn stop(&mut self) {
         if let Some(server) = self.server.take() {

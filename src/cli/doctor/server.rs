@@ -204,7 +204,7 @@ fn store(path: &Path, keys: &[KeyEncryptionKey]) -> Vec<Check> {
             return vec![Check::fail(NAME, failure.message, remedy)];
         }
     };
-    let Found { logs, damaged, clock_floor } = found;
+    let Found { logs, damaged, clock_floor, .. } = found;
     let check = match damaged.first() {
         None => Check::ok(NAME, format!("every digest verified; logs: {logs}")),
         Some(first) => {

@@ -54,11 +54,11 @@ fn decode(bytes: &[u8], slot: usize) -> Option<Witness> {
     Some(Witness { store: Uuid::from_bytes(*store), position: Position::decode(position)?, slot })
 }
 
-/// Makes the file, in both slots the empty store, and syncs it. The caller syncs the directory.
-pub(super) fn create(path: &Path, store: Uuid) -> io::Result<()> {
+/// Makes the file, in both slots a store that has come so far, and syncs it. The caller syncs the directory.
+pub(super) fn create(path: &Path, store: Uuid, position: &Position) -> io::Result<()> {
     let mut bytes = vec![0; FILE_BYTES];
     for slot in bytes.chunks_exact_mut(SLOT_DISTANCE_BYTES) {
-        slot[..SLOT_BYTES].copy_from_slice(&encode(store, &Position::default()));
+        slot[..SLOT_BYTES].copy_from_slice(&encode(store, position));
     }
     std::fs::write(path, &bytes)?;
     File::open(path)?.sync_all()
@@ -198,7 +198,7 @@ mod tests {
     fn the_last_recorded_position_reads_back() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("high-water");
-        create(&path, STORE).expect("created");
+        create(&path, STORE, &Position::default()).expect("created");
         assert_eq!((newest(&path).store, newest(&path).position), (STORE, position(0)));
         for round in 1..4 {
             let file = HighWater::open(&path, newest(&path), &position(round * 10), true).expect("opened");
@@ -220,7 +220,7 @@ mod tests {
     fn a_torn_write_leaves_the_last_synced_position() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("high-water");
-        create(&path, STORE).expect("created");
+        create(&path, STORE, &Position::default()).expect("created");
         let file = HighWater::open(&path, newest(&path), &position(3), true).expect("opened");
         let synced = std::fs::read(&path).expect("readable");
         file.record(&position(4)).expect("recorded");
@@ -239,7 +239,7 @@ mod tests {
     fn a_flipped_bit_never_raises_the_mark() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("high-water");
-        create(&path, STORE).expect("created");
+        create(&path, STORE, &Position::default()).expect("created");
         drop(HighWater::open(&path, newest(&path), &position(3), true).expect("opened"));
         let good = std::fs::read(&path).expect("readable");
         let slots = (0..SLOT_BYTES).chain(SLOT_DISTANCE_BYTES..SLOT_DISTANCE_BYTES + SLOT_BYTES);

@@ -7,6 +7,9 @@
 //! | `snapshots/` | ours | room states, derived from the rest: may be deleted |
 //! | `keyring` | ours | the keys of what the rest holds, encrypted, see `sealing`; missing if it is not encrypted |
 //! | `high-water` | ours | how far the store has come, see `high_water` |
+//! | `restoring` | ours | a store is being made from copies; until that is done the folder is refused |
+//! | `restored` | ours | it was, and the audit trail does not say so yet |
+//! | `backups/` | ours | what was copied when, derived: may be deleted |
 //! | `rollbacks` | ours | a line for each time that less than was acknowledged was accepted; missing if never |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's | `blobs/` stays empty: sled never syncs what lies there |
 //!
@@ -35,6 +38,10 @@ pub(super) const HIGH_WATER_FILE: &str = "high-water";
 /// A folder of files that are derived from the rest, see `engine::snapshot`.
 pub(super) const SNAPSHOTS: &str = "snapshots";
 const ROLLBACKS_FILE: &str = "rollbacks";
+/// Until the audit trail says that the store was restored.
+const RESTORED_FILE: &str = "restored";
+/// As [`CREATING_FILE`], of a store that is made from copies: who serves the folder before that is done gets no empty store.
+pub(super) const RESTORING_FILE: &str = "restoring";
 pub(super) const DB_FILE: &str = "db";
 
 /// sled's own lock can outlive a closed database by an instant; ours is held by then, so nobody else is meant.
@@ -148,7 +155,8 @@ pub(super) fn open(dir: &Path, options: &SledOptions, syncs: bool) -> Result<Ope
         None => create(dir, options, syncs)?,
     };
     let secret = identity(dir, &db, format)?;
-    let has_rolled_back = options.accept_rollback && accept_rollback(dir, &db, format.store)?;
+    let has_rolled_back =
+        options.accept_rollback && accept_rollback(dir, &db, format.store)? || dir.join(RESTORED_FILE).exists();
     let position = position(dir, &db, format.store)?;
     let rooms = count_frames(dir, &db, &position)?;
 
@@ -223,47 +231,116 @@ fn list(dir: &Path) -> Result<Vec<std::fs::DirEntry>, OpenError> {
     std::fs::read_dir(dir).and_then(Iterator::collect).map_err(failed("listing", dir))
 }
 
-/// Makes a store in `dir`, which has no `format` file.
+/// Makes an empty store in `dir`, which has no `format` file.
 fn create(dir: &Path, options: &SledOptions, syncs: bool) -> Result<(Format, sled::Db), OpenError> {
-    let creating = dir.join(CREATING_FILE);
-    if creating.exists() {
-        tracing::info!(dir = %dir.display(), "making a store was interrupted, beginning again");
-        let ours =
-            |name: &str| matches!(name, DB_FILE | "conf" | "blobs" | HIGH_WATER_FILE) || name.starts_with("snap.");
-        remove_files(dir, ours)?;
-    }
-    for entry in list(dir)? {
-        let name = entry.file_name();
-        if name != "lost+found" && name != CREATING_FILE {
-            return Err(foreign(dir, format!("it holds {name:?} and no `format` file")));
-        }
-    }
-
-    let format = Format { number: FORMAT, store: Uuid::new_v4() };
-    std::fs::write(&creating, format.to_text()).map_err(failed("writing", &creating))?;
-    File::open(&creating).and_then(|file| file.sync_all()).map_err(failed("syncing", &creating))?;
-    sync_directory(dir)?;
-
     let mut secret = [0; 32];
     rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| failed("drawing random bytes for", dir)(error.into()))?;
-    let db = open_sled(dir, options, syncs)?;
-    let mut batch = sled::Batch::default();
-    batch.insert(&Meta::Identity.key(), Identity { format, secret }.encode());
-    batch.insert(&Meta::Position.key(), Position::default().encode().to_vec());
-    guarded(|| db.apply_batch(batch).and_then(|()| db.flush())).map_err(|trouble| trouble_at(dir, trouble))?;
-    for name in [DB_FILE, "conf"] {
-        let path = dir.join(name);
-        File::open(&path).and_then(|file| file.sync_all()).map_err(failed("syncing", &path))?;
-    }
-    let high_water = dir.join(HIGH_WATER_FILE);
-    high_water::create(&high_water, format.store).map_err(failed("making", &high_water))?;
-    sync_directory(dir)?;
-
-    std::fs::rename(&creating, dir.join(FORMAT_FILE)).map_err(failed("renaming", &creating))?;
-    sync_directory(dir)?;
+    let format = Format { number: FORMAT, store: Uuid::new_v4() };
+    let making = Making::begin(dir, CREATING_FILE, Identity { format, secret }, options, syncs)?;
+    let db = making.finish(&Position::default(), |_| Ok(()))?;
     tracing::info!(dir = %dir.display(), store = %format.store, "made a new store");
     Ok((format, db))
+}
+
+/// Takes the lock of a folder in which a store is to be made from copies. An error if something is there.
+pub(super) fn lock_empty(dir: &Path) -> Result<File, OpenError> {
+    make_directory(dir)?;
+    let lock = lock(dir)?;
+    if dir.join(FORMAT_FILE).exists() {
+        return Err(foreign(dir, "a store is there already"));
+    }
+    Ok(lock)
+}
+
+/// A store that is being made. Until it is finished, what is there is no store.
+pub(super) struct Making<'a> {
+    pub(super) db: sled::Db,
+    dir: &'a Path,
+    begun: PathBuf,
+    store: Uuid,
+}
+
+impl<'a> Making<'a> {
+    /// Begins one in a folder that is empty, or in which one was begun under the same file name and not finished.
+    pub(super) fn begin(
+        dir: &'a Path,
+        name: &str,
+        identity: Identity,
+        options: &SledOptions,
+        syncs: bool,
+    ) -> Result<Self, OpenError> {
+        let begun = dir.join(name);
+        if begun.exists() {
+            tracing::info!(dir = %dir.display(), "making a store was interrupted, beginning again");
+            let ours = |name: &str| {
+                matches!(name, DB_FILE | "conf" | "blobs" | HIGH_WATER_FILE | ROLLBACKS_FILE | RESTORED_FILE)
+                    || name.starts_with("snap.")
+            };
+            remove_files(dir, ours)?;
+        }
+        for entry in list(dir)? {
+            let file = entry.file_name();
+            if file != "lost+found" && file != name {
+                return Err(foreign(dir, format!("it holds {file:?} and no `format` file")));
+            }
+        }
+        std::fs::write(&begun, identity.format.to_text()).map_err(failed("writing", &begun))?;
+        File::open(&begun).and_then(|file| file.sync_all()).map_err(failed("syncing", &begun))?;
+        sync_directory(dir)?;
+        let db = open_sled(dir, options, syncs)?;
+        guarded(|| db.insert(Meta::Identity.key(), identity.encode())).map_err(|trouble| trouble_at(dir, trouble))?;
+        Ok(Self { db, dir, begun, store: identity.format.store })
+    }
+
+    /// Makes it durable, at this position, and a store. `before` is done last before that.
+    pub(super) fn finish(
+        self,
+        position: &Position,
+        before: impl FnOnce(&Path) -> Result<(), OpenError>,
+    ) -> Result<sled::Db, OpenError> {
+        let Self { db, dir, begun, store } = self;
+        guarded(|| {
+            db.insert(Meta::Position.key(), position.encode().to_vec())?;
+            db.flush()
+        })
+        .map_err(|trouble| trouble_at(dir, trouble))?;
+        for name in [DB_FILE, "conf"] {
+            let path = dir.join(name);
+            File::open(&path).and_then(|file| file.sync_all()).map_err(failed("syncing", &path))?;
+        }
+        let high_water = dir.join(HIGH_WATER_FILE);
+        high_water::create(&high_water, store, position).map_err(failed("making", &high_water))?;
+        before(dir)?;
+        sync_directory(dir)?;
+        std::fs::rename(&begun, dir.join(FORMAT_FILE)).map_err(failed("renaming", &begun))?;
+        sync_directory(dir)?;
+        Ok(db)
+    }
+}
+
+/// Puts on record in a store that is being made that it was made from copies.
+pub(super) fn note_restored(dir: &Path, commit: u64) -> Result<(), OpenError> {
+    record_rollback(dir, &format!("restored a backup that ends at commit {commit}"))?;
+    let marker = dir.join(RESTORED_FILE);
+    File::create(&marker).and_then(|file| file.sync_all()).map_err(failed("making", &marker))
+}
+
+/// The audit trail has it: the store was restored.
+pub(super) fn forget_restored(dir: &Path) {
+    // If it stays, it is recorded twice.
+    let _ = std::fs::remove_file(dir.join(RESTORED_FILE));
+}
+
+fn record_rollback(dir: &Path, what: &str) -> Result<(), OpenError> {
+    let path = dir.join(ROLLBACKS_FILE);
+    let line = format!("{:.0} {what}\n", jiff::Timestamp::now());
+    let recorded = File::options().create(true).append(true).open(&path).and_then(|mut file| {
+        file.write_all(line.as_bytes())?;
+        file.sync_all()
+    });
+    recorded.map_err(failed("recording the accepted rollback in", &path))?;
+    sync_directory(dir)
 }
 
 fn open_existing(dir: &Path, options: &SledOptions, syncs: bool) -> Result<sled::Db, OpenError> {
@@ -298,7 +375,7 @@ pub(super) fn open_sled(dir: &Path, options: &SledOptions, syncs: bool) -> Resul
     }
 }
 
-fn trouble_at(dir: &Path, trouble: Trouble) -> OpenError {
+pub(super) fn trouble_at(dir: &Path, trouble: Trouble) -> OpenError {
     match trouble {
         Trouble::Sled(sled::Error::Io(source))
             if matches!(
@@ -383,16 +460,10 @@ fn accept_rollback(dir: &Path, db: &sled::Db, store: Uuid) -> Result<bool, OpenE
         Err(other) => return Err(other),
     };
     // The record comes first: a rollback that is accepted and not recorded would be a silent loss.
-    let path = dir.join(ROLLBACKS_FILE);
-    let line = format!("{:.0} accepted at commit {}: {had}\n", jiff::Timestamp::now(), position.commit);
-    let recorded = File::options().create(true).append(true).open(&path).and_then(|mut file| {
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    });
-    recorded.map_err(failed("recording the accepted rollback in", &path))?;
-    sync_directory(dir)?;
+    record_rollback(dir, &format!("accepted at commit {}: {had}", position.commit))?;
+    super::backup::forget(dir).map_err(failed("removing what was copied in", dir))?;
     let high_water = dir.join(HIGH_WATER_FILE);
-    high_water::create(&high_water, store).map_err(failed("making", &high_water))?;
+    high_water::create(&high_water, store, &Position::default()).map_err(failed("making", &high_water))?;
     sync_directory(dir)?;
     tracing::warn!(dir = %dir.display(), commit = position.commit, had, "a store that may lack acknowledged messages was accepted");
     Ok(true)

@@ -212,6 +212,7 @@ impl Asking<'_> {
         paged!(self, "RoomService/ListInvitations", ListInvitationsResponse, request);
         self.ask("AuditService/ListAuditRecords", &pb::ListAuditRecordsRequest::default());
         self.ask("AuditService/TailAuditRecords", &pb::TailAuditRecordsRequest::default());
+        self.ask("BackupService/TakeBackup", &pb::TakeBackupRequest::default());
         self.ask("InviteService/ListInvites", &pb::ListInvitesRequest::default());
         let invite_id = self.id();
         let request = pb::RevokeInviteRequest { request_id: self.id(), invite_id };
