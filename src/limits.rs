@@ -175,6 +175,10 @@ pub const REPORT_VERSIONS_DEFAULT: usize = 10;
 /// Versions of a report in a page.
 pub const REPORT_VERSIONS_MAX: usize = 50;
 
+/// For one commit. A disk that takes longer is as good as failed, and sled, when a write of its own fails, may wait for itself for ever;
+/// whoever restarts the server is better served by one that ends.
+pub const COMMIT_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// From a unary request to its answer. A durable commit takes milliseconds; a disk that needs seconds is failing.
 pub const UNARY_TIME_MAX: Duration = Duration::from_secs(10);
 

@@ -61,6 +61,7 @@ mod widening;
 mod words;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
@@ -73,6 +74,9 @@ use session::Session;
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (danger: breaks promises on purpose, for tests only)");
 #[cfg(not(feature = "danger"))]
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// For threads that are still at something when a command is done.
+const THREADS_END_TIME_MAX: Duration = Duration::from_secs(10);
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -249,7 +253,12 @@ fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), F
 
 fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(Exit::Failed, format!("could not start the runtime: {error}")))?.block_on(task)
+    let runtime =
+        runtime.map_err(|error| Failure::new(Exit::Failed, format!("could not start the runtime: {error}")))?;
+    let done = runtime.block_on(task);
+    // A thread that waits for a disk that has failed may wait for ever.
+    runtime.shutdown_timeout(THREADS_END_TIME_MAX);
+    done
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::{Frame, Store, StoreError};
 use crate::danger::{self, Danger};
+use crate::limits;
 use crate::room::ids::{RoomId, Timestamp};
 
 /// Bytes of frames that one commit takes at most, a single larger job aside.
@@ -118,6 +119,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Counts {
+    /// Begun; one more than ended while one is under way.
+    begun: AtomicU64,
+    ended: AtomicU64,
     commits: AtomicU64,
     frames: AtomicU64,
 }
@@ -198,13 +202,38 @@ impl Committer {
         receiver
     }
 
-    /// Resolves when the store has failed for good; never, if it doesn't. The process must end then, with an error.
+    /// Resolves when the store has failed for good, or a commit does not end; never, if neither happens. The process must end then, with
+    /// an error.
     pub async fn failed(&self) -> StoreError {
         let mut failed = self.shared.failed.clone();
-        match failed.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(error)) => error.clone(),
-            // The thread has ended without a failure.
-            Ok(None) | Err(_) => std::future::pending().await,
+        let failed = async {
+            match failed.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(error)) => error.clone(),
+                // The thread has ended without a failure.
+                Ok(None) | Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = failed => error,
+            () = self.stuck() => {
+                StoreError::Failed(format!("a commit has not ended for {} s", limits::COMMIT_TIME_MAX.as_secs()))
+            }
+        }
+    }
+
+    /// Resolves when one commit is under way for too long. Seconds are counted as they are lived through: those in which the process was
+    /// stopped, or the machine asleep, are none.
+    async fn stuck(&self) {
+        let counts = &self.shared.counts;
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut seconds, mut of) = (0, 0);
+        while seconds < limits::COMMIT_TIME_MAX.as_secs() {
+            second.tick().await;
+            let ended = counts.ended.load(Ordering::Acquire);
+            let is_same = counts.begun.load(Ordering::Acquire) > ended && ended == of;
+            seconds = if is_same { seconds + 1 } else { 0 };
+            of = ended;
         }
     }
 
@@ -345,7 +374,9 @@ impl Writer {
 
     fn write(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let frames = &commit.frames;
+        self.counts.begun.fetch_add(1, Ordering::Release);
         let result = self.store.commit(frames, (self.clock)());
+        self.counts.ended.fetch_add(1, Ordering::Release);
         match result {
             Ok(()) => {
                 self.counts.commits.fetch_add(1, Ordering::Relaxed);
@@ -424,6 +455,29 @@ mod tests {
         assert_eq!((committer.commits(), committer.frames()), (2, 39));
         assert_eq!((count(&store, 1), count(&store, 2)), (20, 19));
         assert_eq!(store.clock_floor(), Timestamp(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_does_not_end_is_a_failure_and_one_that_takes_its_time_is_none() {
+        let store = Arc::new(MemoryStore::new());
+        let committer = start(&store);
+        let almost = limits::COMMIT_TIME_MAX - Duration::from_secs(2);
+        let long = limits::COMMIT_TIME_MAX * 2;
+        for number in 0..3 {
+            let gate = store.hold_commits();
+            let answer = committer.submit(vec![frame_of(1, number)]).await;
+            gate.commit_waits().await;
+            assert!(tokio::time::timeout(almost, committer.failed()).await.is_err(), "it may still end");
+            gate.release();
+            assert_eq!(outcome(answer).await, None);
+            assert!(tokio::time::timeout(long, committer.failed()).await.is_err(), "nothing is under way");
+        }
+        let gate = store.hold_commits();
+        let _answer = committer.submit(vec![frame_of(1, 3)]).await;
+        gate.commit_waits().await;
+        let error = tokio::time::timeout(long, committer.failed()).await.expect("it is told");
+        assert_eq!(error.to_string(), "the store failed: a commit has not ended for 30 s");
+        gate.release();
     }
 
     #[tokio::test]
