@@ -60,6 +60,11 @@ impl MemoryStore {
         Self { inner, released: Condvar::new(), waiting, vault: Arc::new(Vault::random()) }
     }
 
+    /// An empty store in which frames lie as they are.
+    pub fn unencrypted() -> Self {
+        Self { vault: Arc::new(Vault::none()), ..Self::new() }
+    }
+
     /// The same frames in a new store, as after the process has ended and started again. Faults are gone.
     #[must_use]
     pub fn restart(&self) -> Self {

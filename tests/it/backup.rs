@@ -213,7 +213,7 @@ async fn r1_a_store_that_is_made_from_backups_has_all_that_was_acknowledged_befo
     let coordinator = world.peer("cert-se/user/duty").await;
     assert_eq!(audit(&coordinator, &["rollback_accepted"]).await.len(), 1, "once");
     // Its history is another from here on.
-    let ground = Ground { folder: ground.folder };
+    fs::remove_dir_all(ground.path("cert-se")).expect("the old files");
     let context = world.context("cert-se", &ground.path("cert-se"), system_clock());
     context.write(&Contexts::at(ground.path("contexts")).path("cert-se").expect("a path")).expect("written");
     let go_on = ["backup", "--directory", "backups", "--context", "cert-se"];

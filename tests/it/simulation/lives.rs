@@ -47,7 +47,7 @@ enum End {
 /// Runs the history of a seed.
 pub(super) fn history(seed: u64, control: Control) -> Outcome {
     let sim = Arc::new(Sim::new(seed, control));
-    let mut store = Arc::new(SimStore::new(&sim));
+    let mut store = Arc::new(SimStore::new(&sim, seed));
     for life in 0.. {
         let flip = if life == 0 { None } else { plan(&sim, &store) };
         let end = in_a_process(live(&sim, store.clone(), life == 0), &sim);
