@@ -78,11 +78,10 @@ async fn take_backup(
     Ok(answers(Copying::new(call, store, moment, before, (open, turn))))
 }
 
-/// What is copied, and the logs as they were at the base.
-fn begin(
-    store: Arc<dyn Store>,
-    base: Option<Base>,
-) -> Result<(Arc<dyn Store>, Moment, Option<(u64, Logs)>), CallError> {
+/// What is copied from where, and the commit and the logs of the backup that it goes on from.
+type Begun = (Arc<dyn Store>, Moment, Option<(u64, Logs)>);
+
+fn begin(store: Arc<dyn Store>, base: Option<Base>) -> Result<Begun, CallError> {
     let backup = store.backup().ok_or(CallError::NoSuchMethod)?;
     // The base first: it can't be later than the moment then.
     let before = match base {
