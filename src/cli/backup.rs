@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::failure::{Exit, Failure};
 use super::output::{Output, note};
 use super::session::Session;
-use crate::client::backup_chain::{self, ChainError, Frames, NewFile, Whole};
+use crate::client::backup_chain::{self, ChainError, Frames, NewFile, Turn, Whole};
 use crate::client::pb::{self, take_backup_response::Content};
 use crate::identity::summary::hex;
 
@@ -50,6 +50,7 @@ impl From<ChainError> for Failure {
     fn from(error: ChainError) -> Self {
         match &error {
             ChainError::Io { .. } => Self::new(Exit::Io, &error),
+            ChainError::Busy(_) => Self::new(Exit::Failed, &error).hint("wait until that one is done"),
             ChainError::Bad { .. } => Self::new(Exit::Store, &error).hint(
                 "a backup that was changed or is not whole is worth nothing: take a new one into an empty folder",
             ),
@@ -82,6 +83,8 @@ pub(super) fn verify(folder: &Path) -> Result<Whole, Failure> {
 }
 
 async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
+    // What is wrong with the folder is told before anything goes on record.
+    let turn = Turn::take(directory)?;
     let base = backup_chain::last(directory)?;
     let request = match &base {
         None => pb::TakeBackupRequest::default(),
@@ -91,9 +94,9 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
             after_commit_sha256: head.commit_sha256.clone(),
         },
     };
+    let mut file = NewFile::begin(turn, base.map(|(_, digest)| digest))?;
     let client = session.connect().await?;
     let mut stream = client.take_backup(request).await?;
-    let mut file = NewFile::begin(directory, base.map(|(_, digest)| digest))?;
     let progress = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames, {elapsed}")
         .map_err(|error| Failure::new(Exit::Failed, error))?;

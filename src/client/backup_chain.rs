@@ -41,6 +41,9 @@ pub enum ChainError {
         /// What the system said.
         source: io::Error,
     },
+    /// Somebody else is at it.
+    #[error("{}: another backup is being added to it", .0.display())]
+    Busy(PathBuf),
     /// A file is not what it must be.
     #[error("{}: {found}", path.display())]
     Bad {
@@ -341,14 +344,14 @@ impl Iterator for Frames {
     }
 }
 
-/// The head of the last file of a folder, to go on from; and its digest. Not checked further than that it is there and whole at its ends.
+/// The head of the last file of a folder, to go on from; and its digest, which is checked: nothing is to stand on a file that was changed.
+/// Those before it are not read.
 pub fn last(folder: &Path) -> Result<Option<(pb::BackupHead, [u8; DIGEST_BYTES])>, ChainError> {
     let Some(path) = files(folder)?.pop() else { return Ok(None) };
     let mut reader = Reader::open(&path)?;
-    match reader.next()? {
-        Some(Content::Head(head)) => Ok(Some((head, Reader::sha256(&path)?))),
-        _ => Err(reader.bad("does not begin as a backup does")),
-    }
+    let Some(Content::Head(head)) = reader.next()? else { return Err(reader.bad("does not begin as a backup does")) };
+    while reader.next()?.is_some() {}
+    Ok(Some((head, Reader::sha256(&path)?)))
 }
 
 /// The next file of a folder, while it is written. Until it is finished there is nothing under its name.
@@ -357,20 +360,50 @@ pub struct NewFile {
     part: PathBuf,
     file: BufWriter<File>,
     digest: Sha256,
+    _turn: Turn,
+}
+
+/// A folder of backups, kept from others who would add to it.
+pub struct Turn {
+    folder: PathBuf,
+    /// Whether it was not there before.
+    is_new: bool,
+    _lock: File,
+}
+
+impl Turn {
+    /// Takes the folder, which is made if it is not there.
+    pub fn take(folder: &Path) -> Result<Self, ChainError> {
+        let is_new = !folder.exists();
+        if is_new {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_at(folder))?;
+        }
+        let lock = File::open(folder).map_err(io_at(folder))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| ChainError::Busy(folder.to_owned()))?;
+        Ok(Self { folder: folder.to_owned(), is_new, _lock: lock })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.is_new {
+            // If nothing came of it: a folder that holds something stays.
+            let _ = std::fs::remove_dir(&self.folder);
+        }
+    }
 }
 
 impl NewFile {
     /// Begins it. `previous`: the digest of the file before it.
-    pub fn begin(folder: &Path, previous: Option<[u8; DIGEST_BYTES]>) -> Result<Self, ChainError> {
-        if !folder.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_at(folder))?;
-        }
+    pub fn begin(turn: Turn, previous: Option<[u8; DIGEST_BYTES]>) -> Result<Self, ChainError> {
+        let folder = &turn.folder;
         let path = folder.join(name_of(files(folder)?.len()));
         let part = PathBuf::from(format!("{}{PART_SUFFIX}", path.display()));
         // What an earlier one left that was cut.
         let _ = std::fs::remove_file(&part);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io_at(&part))?;
-        let mut new = Self { path, part, file: BufWriter::new(file), digest: Sha256::new() };
+        let mut new = Self { path, part, file: BufWriter::new(file), digest: Sha256::new(), _turn: turn };
         new.write(MAGIC)?;
         new.write(&previous.unwrap_or_default())?;
         Ok(new)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use samverkan::api as pb;
 use samverkan::client::Contexts;
-use samverkan::client::backup_chain::Frames;
+use samverkan::client::backup_chain::{Frames, Turn};
 use samverkan::engine::Rates;
 use samverkan::server::system_clock;
 use samverkan::store::sled::{SledOptions, SledStore};
@@ -218,7 +218,7 @@ async fn r1_a_store_that_is_made_from_backups_has_all_that_was_acknowledged_befo
     context.write(&Contexts::at(ground.path("contexts")).path("cert-se").expect("a path")).expect("written");
     let go_on = ["backup", "--directory", "backups", "--context", "cert-se"];
     ground.refused(&go_on, 3, &["does not know the backup", "with an empty folder"]).await;
-    assert_eq!(ground.left_in("backups"), ["0001.backup", "0002.backup", "0003.backup.part"], "nothing was added");
+    assert_eq!(ground.left_in("backups"), ["0001.backup", "0002.backup"], "nothing was added");
     ground.back_up("new").await;
     world.stop().await;
 }
@@ -371,7 +371,19 @@ async fn only_the_coordinator_takes_backups_one_at_a_time_and_bad_requests_are_r
     let go_on = ["backup", "--directory", "backups", "--context", "region-a"];
     ground.refused(&go_on, 3, &["only the coordinator"]).await;
     assert!(!ground.path("backups").exists(), "nothing is left behind");
-    assert!(audit(&coordinator, &["backup_taken"]).await.is_empty());
+    // Somebody else adds to the folder; a file in it was changed.
+    let turn = Turn::take(&ground.path("busy")).expect("taken");
+    let busy = ["backup", "--directory", "busy", "--context", "cert-se"];
+    ground.refused(&busy, 1, &["busy: another backup is being added to it", "wait until"]).await;
+    drop(turn);
+    ground.back_up("busy").await;
+    let mut bytes = fs::read(ground.path("busy/0001.backup")).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(ground.path("busy/0001.backup"), bytes).expect("written");
+    ground.refused(&busy, 65, &["0001.backup"]).await;
+    assert_eq!(ground.left_in("busy"), ["0001.backup"]);
+    assert_eq!(audit(&coordinator, &["backup_taken"]).await.len(), 1, "the one that was taken");
 
     let store_id = uuid::Uuid::new_v4().to_string();
     let digest = Bytes::from_static(&[7; 32]);
@@ -402,6 +414,6 @@ async fn only_the_coordinator_takes_backups_one_at_a_time_and_bad_requests_are_r
         }
     };
     while again.next().await.expect("a part").is_some() {}
-    assert_eq!(audit(&coordinator, &["backup_taken"]).await.len(), 2);
+    assert_eq!(audit(&coordinator, &["backup_taken"]).await.len(), 3);
     world.stop().await;
 }
