@@ -91,7 +91,8 @@ impl Vault {
         Self(Some(Keys { keyring, file, sealed_with: Mutex::new(id), at_hand: Mutex::default() }))
     }
 
-    /// The keys of the store in `folder`. A store that holds nothing yet gets its keyring. `keys`: the key, and after it perhaps former ones, of which one may still be that of the keyring.
+    /// The keys of the store in `folder`. A store that holds nothing yet gets its keyring. `keys`: the key, and after it perhaps former
+    /// ones, of which one may still be that of the keyring.
     pub fn open(folder: &Path, store: Uuid, holds: Holds, keys: &[KeyEncryptionKey]) -> Result<Self, KeyringError> {
         let file = folder.join(KEYRING_FILE);
         let exists = file.try_exists().map_err(|source| KeyringError::Io { path: file.clone(), source })?;
