@@ -282,8 +282,6 @@ pub enum AuditEvent {
         invite: Uuid,
         /// For whom.
         actor: Actor,
-        /// To which room, if to one.
-        room: Option<RoomId>,
     },
     /// A key came with an invite's secret and waits for approval.
     EnrolmentRequested {
@@ -420,8 +418,8 @@ impl AuditEvent {
             Self::ActorReinstated { by, actor } => {
                 (Kind::ActorReinstated, Facts { subject: Some(actor), ..Facts::of(by) })
             }
-            Self::InviteCreated { by, invite, actor, room } => {
-                (Kind::InviteCreated, Facts { subject: Some(actor), room, ..Facts::of_invite(Some(by), invite) })
+            Self::InviteCreated { by, invite, actor } => {
+                (Kind::InviteCreated, Facts { subject: Some(actor), ..Facts::of_invite(Some(by), invite) })
             }
             Self::EnrolmentRequested { invite, actor } => {
                 (Kind::EnrolmentRequested, Facts { subject: Some(actor), ..Facts::of_invite(None, invite) })

@@ -31,7 +31,7 @@ pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
         }
         DirectoryEvent::ConnectionRecorded { rooms, reason: _ } => AuditEvent::ConnectionRecorded { by, rooms: *rooms },
         DirectoryEvent::InviteCreated(new) => {
-            AuditEvent::InviteCreated { by, invite: new.invite.0, actor: new.actor.clone(), room: None }
+            AuditEvent::InviteCreated { by, invite: new.invite.0, actor: new.actor.clone() }
         }
         DirectoryEvent::InviteRevoked { invite } => AuditEvent::InviteRevoked { by, invite: invite.0 },
         DirectoryEvent::EnrolmentRequested { invite, public_key: _ } => {
