@@ -130,6 +130,8 @@ fn failure(error: &StartError) -> Failure {
             Failure::new(Exit::Configuration, error)
                 .hint("store.key names the key, store.former_key one before it; `samverkan keys show FILE` tells which a file holds")
         }
+        StartError::Unlock(UnlockError::Keyring(KeyringError::NotEncrypted)) => Failure::new(Exit::Configuration, error)
+            .hint("a store that `samverkan dev` made before there was encryption: `samverkan dev --fresh` begins anew"),
         StartError::Unlock(_) => Failure::new(Exit::Store, error),
         StartError::Store(crate::engine::LoadError::Store(StoreError::Failed(_) | StoreError::Full { .. })) => {
             Failure::new(Exit::Io, error)
