@@ -261,6 +261,7 @@ mod tests {
             author: "org/region-a/user/anna".parse().ok(),
             request: Some(Request { id: RequestId(uuid::Uuid::from_bytes([5; 16])), digest: [6; 32] }),
             event: Event::RoomClosed,
+            is_erased: false,
         };
         let seeds = [
             ("request", "post_message", numbered("PostMessageRequest", post.encode_to_vec())),

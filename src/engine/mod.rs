@@ -415,8 +415,14 @@ impl Engine {
             let events = decide(&state, &Mailboxes::default(), caller, Command::OpenRoom(command), now)?;
             let mut entries = Vec::with_capacity(events.len());
             for event in events {
-                let entry =
-                    Entry { seq: state.next(), recorded_at: now, author: Some(caller.clone()), request: None, event };
+                let entry = Entry {
+                    seq: state.next(),
+                    recorded_at: now,
+                    author: Some(caller.clone()),
+                    request: None,
+                    event,
+                    is_erased: false,
+                };
                 fold(&mut state, &entry);
                 entries.push(codec::seal(&entry, room, vault, salt));
             }

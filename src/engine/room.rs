@@ -456,7 +456,14 @@ impl Room {
     }
 
     fn append(&mut self, author: Option<&Actor>, request: Option<Request>, event: Event, now: Timestamp) {
-        let entry = Entry { seq: self.state.next(), recorded_at: now, author: author.cloned(), request, event };
+        let entry = Entry {
+            seq: self.state.next(),
+            recorded_at: now,
+            author: author.cloned(),
+            request,
+            event,
+            is_erased: false,
+        };
         fold(&mut self.state, &entry);
         self.mailboxes.follow(&self.state, &entry);
         let entry = Arc::new(entry);

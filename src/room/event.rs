@@ -28,6 +28,8 @@ pub struct Entry {
     pub request: Option<Request>,
     /// What happened.
     pub event: Event,
+    /// Whether its words are destroyed: where they stood there is nothing, and its request's digest is zeros, that of no request.
+    pub is_erased: bool,
 }
 
 /// Which write of the author an entry answers.

@@ -86,6 +86,10 @@ uuid_id! {
     DisclosureId
 }
 uuid_id! {
+    /// One erasure, from its proposal on.
+    ErasureId
+}
+uuid_id! {
     /// One export of a room.
     ExportId
 }

@@ -1,8 +1,14 @@
 //! The file in the store that holds its keys, encrypted: which are they, and who can read them?
 //!
-//! `magic[8] ‖ store id[16] ‖ id of the key-encryption key[8] ‖ info[32] ‖ ciphertext(frame key[32] ‖ root of the tree[32]) ‖ tag[16]`,
-//! 144 bytes. It is replaced as a whole: written anew, synced, renamed, and its folder synced. So after a cut it is one keyring or the
-//! other, and to change the key-encryption key is to write these bytes again, whatever the store holds.
+//! `magic[8] ‖ store id[16] ‖ id of the key-encryption key[8] ‖ info[32] ‖ ciphertext(frame key[32] ‖ history ‖ tree) ‖ tag[16]`,
+//! 161 bytes before anything is erased. It is replaced as a whole: written anew, synced, renamed, and its folder synced. So after a cut it
+//! is one keyring or the other, and to change the key-encryption key is to write these bytes again, whatever the store holds. The first
+//! version (`samvkr/1`) ends with the root of the tree after the frame key; it is read, and written as the second.
+//!
+//! **An erasure is final with the next key.** What is erased is missing from the tree. A copy of the file from before has it, and is opened
+//! by the key-encryption key of that time: only when that one is changed and destroyed is it gone. So the file keeps the ids of all keys
+//! that it was ever encrypted with, and an erasure is final when its present key is none of those from before it. *History* is: how many
+//! keys, how many of them before the last erasure (16 bits each), how many erasures (32 bits), the ids of the keys, those of the erasures.
 //!
 //! It lies outside the log, since what is deleted in sled lies on in old pages and snapshots.
 //!
@@ -18,20 +24,29 @@ use zeroize::Zeroizing;
 
 use super::record::{INFO_BYTES, Kind, RecordKey, TAG_BYTES};
 use super::source::{KeyEncryptionKey, KeyId, random};
-use super::tree::Node;
+use super::tree::{Node, Tree};
 
 /// Its name in the store's folder.
 pub const KEYRING_FILE: &str = "keyring";
-const MAGIC: &[u8; 8] = b"samvkr/1";
-const KEYS_BYTES: usize = 64;
+const MAGIC: &[u8; 8] = b"samvkr/2";
+const MAGIC_1: &[u8; 8] = b"samvkr/1";
 const HEAD_BYTES: usize = 8 + 16 + 8 + INFO_BYTES;
-const FILE_BYTES: usize = HEAD_BYTES + KEYS_BYTES + TAG_BYTES;
+/// Of the first version, which had no history and a tree that nothing was erased from.
+const FILE_BYTES_1: usize = HEAD_BYTES + 64 + TAG_BYTES;
+const KEY_ID_BYTES: usize = 8;
 
 /// The keys of a store.
+#[derive(Clone)]
 pub struct Keyring {
     pub(super) store: Uuid,
     pub(super) frames: Node,
-    pub(super) root: Node,
+    pub(super) tree: Tree,
+    /// The key-encryption keys that it was ever encrypted with, in the order of their first use.
+    pub(super) used: Vec<KeyId>,
+    /// The first of them that opens no copy in which something is that was erased since.
+    pub(super) used_before_erasure: usize,
+    /// Which erasures were done, by their ids: none is done twice.
+    pub(super) erasures: Vec<[u8; 16]>,
 }
 
 /// Why a store's keys can't be had.
@@ -75,21 +90,51 @@ pub enum KeyringError {
 impl Keyring {
     /// New keys for a store.
     pub(super) fn random(store: Uuid) -> Self {
-        Self { store, frames: random(), root: random() }
+        Self {
+            store,
+            frames: random(),
+            tree: Tree::whole(random()),
+            used: Vec::new(),
+            used_before_erasure: 0,
+            erasures: Vec::new(),
+        }
+    }
+
+    /// Notes that it will be encrypted with this key.
+    pub(super) fn note_use(&mut self, key: KeyId) {
+        if !self.used.contains(&key) {
+            self.used.push(key);
+        }
+    }
+
+    /// Notes that something was erased: whatever key it was encrypted with until now opens a copy that still has it.
+    pub(super) fn note_erasure(&mut self) {
+        self.used_before_erasure = self.used.len();
+    }
+
+    /// Whether no copy from before the last erasure is opened by this key.
+    pub(super) fn is_final_with(&self, key: KeyId) -> bool {
+        !self.used[..self.used_before_erasure].contains(&key)
     }
 
     /// The bytes of the file.
     fn seal(&self, key: &KeyEncryptionKey) -> Vec<u8> {
         let info = random();
-        let mut head = Vec::with_capacity(FILE_BYTES);
+        let keys_bytes = 32 + 8 + self.used.len() * KEY_ID_BYTES + self.erasures.len() * 16 + self.tree.written_len();
+        let mut head = Vec::with_capacity(HEAD_BYTES + keys_bytes + TAG_BYTES);
         head.extend_from_slice(MAGIC);
         head.extend_from_slice(self.store.as_bytes());
         head.extend_from_slice(&key.id().0);
         head.extend_from_slice(&info[..]);
         // Long enough from the start: a vector that grows leaves its old bytes behind.
-        let mut keys = Vec::with_capacity(KEYS_BYTES + TAG_BYTES);
+        let mut keys = Vec::with_capacity(keys_bytes + TAG_BYTES);
         keys.extend_from_slice(&self.frames[..]);
-        keys.extend_from_slice(&self.root[..]);
+        keys.extend((self.used.len() as u16).to_be_bytes());
+        keys.extend((self.used_before_erasure as u16).to_be_bytes());
+        keys.extend((self.erasures.len() as u32).to_be_bytes());
+        self.used.iter().for_each(|id| keys.extend_from_slice(&id.0));
+        self.erasures.iter().for_each(|id| keys.extend_from_slice(id));
+        self.tree.write(&mut keys);
         RecordKey::derive(&key.0, Kind::Keyring, &info).seal(&[&head], &mut keys);
         head.extend_from_slice(&keys);
         head
@@ -111,9 +156,41 @@ impl Keyring {
         let info: &[u8; INFO_BYTES] = head[HEAD_BYTES - INFO_BYTES..].try_into().expect("cut so");
         let opened = RecordKey::derive(&keys[which].0, Kind::Keyring, info).open(&[head], sealed);
         let opened = Zeroizing::new(opened.map_err(|_| damaged("was changed"))?);
-        let node = |bytes: &[u8]| Zeroizing::new(bytes.try_into().expect("cut so"));
-        let (frames, root) = opened.split_at(KEYS_BYTES / 2);
-        Ok((Self { store, frames: node(frames), root: node(root) }, which))
+        let keyring = match bytes.starts_with(MAGIC_1) {
+            true => Self::opened_1(store, &opened, needed),
+            false => Self::opened(store, &opened),
+        };
+        Ok((keyring.ok_or_else(|| damaged("is of no version that this program knows"))?, which))
+    }
+
+    fn opened(store: Uuid, opened: &[u8]) -> Option<Self> {
+        let (frames, rest) = opened.split_first_chunk::<32>()?;
+        let (used, rest) = rest.split_first_chunk::<2>()?;
+        let (before, rest) = rest.split_first_chunk::<2>()?;
+        let (erased, rest) = rest.split_first_chunk::<4>()?;
+        let (count, used_before_erasure) = (u16::from_be_bytes(*used).into(), u16::from_be_bytes(*before).into());
+        let (ids, rest) = rest.split_at_checked(usize::checked_mul(count, KEY_ID_BYTES)?)?;
+        let (erasures, rest) =
+            rest.split_at_checked(usize::try_from(u32::from_be_bytes(*erased)).ok()?.checked_mul(16)?)?;
+        let erasures = erasures.as_chunks::<16>().0.to_vec();
+        let used = ids.as_chunks::<KEY_ID_BYTES>().0.iter().map(|id| KeyId(*id)).collect();
+        let (tree, rest) = Tree::read(rest)?;
+        (rest.is_empty() && used_before_erasure <= count).then_some(())?;
+        Some(Self { store, frames: Zeroizing::new(*frames), tree, used, used_before_erasure, erasures })
+    }
+
+    fn opened_1(store: Uuid, opened: &[u8], key: KeyId) -> Option<Self> {
+        let (frames, rest) = opened.split_first_chunk::<32>()?;
+        let root = Zeroizing::new(rest.try_into().ok()?);
+        let frames = Zeroizing::new(*frames);
+        Some(Self {
+            store,
+            frames,
+            tree: Tree::whole(root),
+            used: vec![key],
+            used_before_erasure: 0,
+            erasures: Vec::new(),
+        })
     }
 
     /// Puts it in a file, in place of what is there. After an error what was there is there.
@@ -134,7 +211,8 @@ impl Keyring {
 
 /// With which key a keyring is encrypted. `None`: these bytes are none.
 pub(super) fn sealed_with(bytes: &[u8]) -> Option<KeyId> {
-    (bytes.len() == FILE_BYTES && bytes.starts_with(MAGIC)).then_some(())?;
+    let is_first = bytes.len() == FILE_BYTES_1 && bytes.starts_with(MAGIC_1);
+    (is_first || bytes.len() > HEAD_BYTES + 32 + TAG_BYTES && bytes.starts_with(MAGIC)).then_some(())?;
     Some(KeyId(bytes[24..32].try_into().ok()?))
 }
 
@@ -153,7 +231,7 @@ mod tests {
         keyring.write(&path, &key).expect("written");
         let (needed, wrong) = (key.id(), other.id());
         let (again, which) = Keyring::read(&path, STORE, &[KeyEncryptionKey::random(), key]).expect("read");
-        assert_eq!((&again.frames, &again.root, which), (&keyring.frames, &keyring.root, 1));
+        assert!(again.frames == keyring.frames && again.tree == keyring.tree && which == 1);
         let Err(error) = Keyring::read(&path, STORE, &[other]) else { panic!("opened with another key") };
         assert_eq!(
             error.to_string(),
@@ -173,7 +251,7 @@ mod tests {
         keyring.write(&path, &second).expect("written");
         assert!(matches!(Keyring::read(&path, STORE, &[first]), Err(KeyringError::WrongKey { .. })));
         let (again, _) = Keyring::read(&path, STORE, &[second]).expect("read");
-        assert_eq!((again.frames, again.root), (keyring.frames, keyring.root));
+        assert!(again.frames == keyring.frames && again.tree == keyring.tree);
         assert!(!path.with_extension("new").exists());
     }
 
@@ -182,9 +260,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(KEYRING_FILE);
         let keys = [KeyEncryptionKey::random()];
-        Keyring::random(STORE).write(&path, &keys[0]).expect("written");
+        let mut keyring = Keyring::random(STORE);
+        keyring.note_use(keys[0].id());
+        keyring.write(&path, &keys[0]).expect("written");
         let bytes = std::fs::read(&path).expect("read");
-        assert_eq!(bytes.len(), FILE_BYTES);
+        assert_eq!(bytes.len(), 161);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -198,5 +278,50 @@ mod tests {
         std::fs::write(&path, &bytes).expect("written");
         let Err(error) = Keyring::read(&path, Uuid::from_bytes([2; 16]), &keys) else { panic!("of another store") };
         assert!(error.to_string().contains("belongs to another store"), "{error}");
+    }
+
+    #[test]
+    fn what_was_erased_is_missing_from_the_file_and_an_erasure_is_final_with_a_key_that_was_never_used_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(KEYRING_FILE);
+        let keys: [_; 3] = std::array::from_fn(|_| KeyEncryptionKey::random());
+        let [first, second, third] = [0, 1, 2].map(|which: usize| keys[which].id());
+        let room = crate::room::ids::RoomId::from_bytes([7; 16]);
+        let mut keyring = Keyring::random(STORE);
+        keyring.note_use(first);
+        keyring.note_use(second);
+        assert!(keyring.is_final_with(second), "nothing was erased");
+        assert!(keyring.tree.erase(room, "region-a", &(0..=20)));
+        keyring.note_erasure();
+        keyring.note_use(third);
+        keyring.write(&path, &keys[1]).expect("written");
+        let (again, _) = Keyring::read(&path, STORE, &keys).expect("read");
+        assert!(again.tree == keyring.tree && again.tree.leaf(room, "region-a", 20).is_none());
+        assert_eq!(again.used, [first, second, third]);
+        assert_eq!([first, second, third].map(|key| again.is_final_with(key)), [false, false, true]);
+    }
+
+    /// A file as the first version wrote it: keys of one byte each, under a key of ones.
+    #[test]
+    fn a_keyring_of_the_first_version_is_read_and_written_as_the_second() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(KEYRING_FILE);
+        let keys = [KeyEncryptionKey::random()];
+        let mut bytes = Vec::from(MAGIC_1);
+        bytes.extend_from_slice(STORE.as_bytes());
+        bytes.extend_from_slice(&keys[0].id().0);
+        bytes.extend_from_slice(&[9; INFO_BYTES]);
+        let mut sealed = [[3; 32], [4; 32]].concat();
+        RecordKey::derive(&keys[0].0, Kind::Keyring, &[9; INFO_BYTES]).seal(&[&bytes], &mut sealed);
+        bytes.extend(sealed);
+        std::fs::write(&path, &bytes).expect("written");
+        let (keyring, _) = Keyring::read(&path, STORE, &keys).expect("read");
+        assert!(*keyring.frames == [3; 32] && keyring.tree == Tree::whole(Zeroizing::new([4; 32])));
+        assert_eq!(keyring.used, [keys[0].id()]);
+        keyring.write(&path, &keys[0]).expect("written");
+        let bytes = std::fs::read(&path).expect("read");
+        assert!(bytes.starts_with(MAGIC));
+        let (again, _) = Keyring::read(&path, STORE, &keys).expect("read");
+        assert!(again.tree == keyring.tree);
     }
 }

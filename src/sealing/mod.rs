@@ -29,5 +29,6 @@ mod vault;
 
 pub use keyring::{KEYRING_FILE, Keyring, KeyringError};
 pub use source::{KeyEncryptionKey, KeyId, KeySource, KeySourceError};
+pub(crate) use vault::PayloadKey;
 pub(crate) use vault::SEALED_FRAME_OVERHEAD;
-pub use vault::{Holds, Vault};
+pub use vault::{Holds, Positions, Vault};

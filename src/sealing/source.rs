@@ -81,6 +81,7 @@ impl fmt::Debug for KeyId {
 }
 
 /// A key that encrypts a keyring and nothing else.
+#[derive(Clone)]
 pub struct KeyEncryptionKey(pub(super) Zeroizing<[u8; KEY_BYTES]>);
 
 impl fmt::Debug for KeyEncryptionKey {

@@ -19,7 +19,7 @@ use crate::room::directory::DirectoryEntry;
 use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
 use crate::room::mailbox::Range;
-use crate::sealing::{SEALED_FRAME_OVERHEAD, Vault};
+use crate::sealing::{PayloadKey, SEALED_FRAME_OVERHEAD, Vault};
 
 mod audit;
 mod from_stored;
@@ -41,7 +41,18 @@ pub trait Logged: Sized {
     fn to_stored(&self) -> Unsealed;
     /// The entry in a header and its payload.
     #[doc(hidden)]
-    fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, &'static str>;
+    fn from_stored(header: Header<'_>, payload: Payload<'_>) -> Result<Self, &'static str>;
+}
+
+/// What is there of an entry's payload.
+#[doc(hidden)]
+pub enum Payload<'a> {
+    /// It has none.
+    None,
+    /// It, opened and verified.
+    Here(Cow<'a, [u8]>),
+    /// It had one, whose key is destroyed.
+    Erased,
 }
 
 /// A header and a payload, before the payload's digest is in the header.
@@ -75,16 +86,17 @@ pub fn seal<E: Logged>(entry: &E, room: RoomId, vault: &Vault, random: impl FnOn
         };
     };
     let random = random();
-    let key = vault.payload_key(room, source(&header), entry.seq(), &random);
-    let salt = key.as_ref().map_or(&random, |(_, salt)| salt);
+    let key = vault.key_to_seal(room, source(&header), entry.seq(), &random);
+    let salt = key.as_ref().map_or(&random, |(_, _, salt)| salt);
     header.payload_digest = Bytes::copy_from_slice(&chain::payload(salt, &payload));
     let header = Bytes::from(header.encode_to_vec());
     let random = Bytes::copy_from_slice(&random);
     let payload = match key {
         None => pb::stored_entry::Payload::Plain(pb::PlainPayload { salt: random, payload: payload.into() }),
-        Some((key, _)) => {
+        Some((lane, key, _)) => {
             key.seal(&[room.as_bytes(), &header], &mut payload);
-            pb::stored_entry::Payload::Encrypted(pb::EncryptedPayload { info: random, ciphertext: payload.into() })
+            let ciphertext = payload.into();
+            pb::stored_entry::Payload::Encrypted(pb::EncryptedPayload { info: random, ciphertext, lane })
         }
     };
     Sealed { seq: entry.seq(), stored: pb::StoredEntry { header, payload: Some(payload) } }
@@ -281,7 +293,7 @@ fn open<E: Logged>(frame: &pb::Frame, mut tip: Tip, vault: &Vault) -> Result<(Op
             return Err("holds an entry of another place");
         }
         let payload = payload(tip.room, &header, stored, vault)?;
-        entries.push(E::from_stored(Header(&header), payload.as_deref())?);
+        entries.push(E::from_stored(Header(&header), payload)?);
         tip.next_entry = tip.next_entry.next();
     }
     let raw: Vec<&[u8]> = frame.deliveries.iter().map(AsRef::as_ref).collect();
@@ -300,15 +312,15 @@ fn payload<'a>(
     header: &pb::Header,
     stored: &'a pb::StoredEntry,
     vault: &Vault,
-) -> Result<Option<Cow<'a, [u8]>>, What> {
+) -> Result<Payload<'a>, What> {
     let checked = |salt: &[u8; 32], payload: Cow<'a, [u8]>| {
         if header.payload_digest != chain::payload(salt, &payload)[..] && !danger::is_on(Danger::NoChain) {
             return Err("holds a payload that does not match its digest");
         }
-        Ok(Some(payload))
+        Ok(Payload::Here(payload))
     };
     match &stored.payload {
-        None if header.payload_digest.is_empty() => Ok(None),
+        None if header.payload_digest.is_empty() => Ok(Payload::None),
         None => Err("lacks a payload"),
         Some(pb::stored_entry::Payload::Plain(plain)) => {
             let salt = plain.salt[..].try_into().map_err(|_| "has a salt of the wrong length")?;
@@ -317,12 +329,16 @@ fn payload<'a>(
         Some(pb::stored_entry::Payload::Encrypted(encrypted)) => {
             let info =
                 encrypted.info[..].try_into().map_err(|_| "has an encrypted payload without its random bytes")?;
-            let key = vault.payload_key(room, source(header), Seq(header.seq), &info);
-            let (key, salt) = key.ok_or("holds an encrypted payload, and there is no key")?;
+            let (key, salt) = match vault.key_to_open(room, source(header), Seq(header.seq), encrypted.lane, &info) {
+                PayloadKey::None => return Err("holds an encrypted payload, and there is no key for it"),
+                PayloadKey::Erased => return Ok(Payload::Erased),
+                PayloadKey::Key(key, salt) => (key, salt),
+            };
             let payload = key.open(&[room.as_bytes(), &stored.header], &encrypted.ciphertext);
             checked(&salt, Cow::Owned(payload.map_err(|_| "holds a payload that does not open with its key")?))
         }
-        // The format has room for it, and its chain verifies; this version writes none and can show none.
+        // The format has room for it, and its chain verifies. This version destroys keys, writes none of these, and takes none for an
+        // erasure: who writes to the disk could make one.
         Some(pb::stored_entry::Payload::Erased(_)) => Err("holds an erased payload, which this version can't read"),
     }
 }
@@ -359,8 +375,8 @@ impl Logged for Entry {
         to_stored::entry(self)
     }
 
-    fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, What> {
-        from_stored::entry(header.0, payload)
+    fn from_stored(header: Header<'_>, payload: Payload<'_>) -> Result<Self, What> {
+        from_stored::entry(header.0, &payload)
     }
 }
 
@@ -373,7 +389,7 @@ impl<E: Logged> Logged for std::sync::Arc<E> {
         E::to_stored(self)
     }
 
-    fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, What> {
+    fn from_stored(header: Header<'_>, payload: Payload<'_>) -> Result<Self, What> {
         E::from_stored(header, payload).map(Self::new)
     }
 }
@@ -387,7 +403,7 @@ impl Logged for DirectoryEntry {
         to_stored::directory_entry(self)
     }
 
-    fn from_stored(header: Header<'_>, _payload: Option<&[u8]>) -> Result<Self, What> {
+    fn from_stored(header: Header<'_>, _payload: Payload<'_>) -> Result<Self, What> {
         from_stored::directory_entry(header.0)
     }
 }
@@ -401,8 +417,8 @@ impl Logged for Record {
         audit::to_stored(self)
     }
 
-    fn from_stored(header: Header<'_>, payload: Option<&[u8]>) -> Result<Self, What> {
-        audit::from_stored(header.0, payload)
+    fn from_stored(header: Header<'_>, payload: Payload<'_>) -> Result<Self, What> {
+        audit::from_stored(header.0, &payload)
     }
 }
 

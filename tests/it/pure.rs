@@ -58,7 +58,14 @@ impl PureRoom {
     /// Appends, decided or not.
     pub(crate) fn append(&mut self, author: Option<&Actor>, event: Event) -> Arc<Entry> {
         let recorded_at = self.now.max(self.state.last_recorded_at());
-        let entry = Entry { seq: self.state.next(), recorded_at, author: author.cloned(), request: None, event };
+        let entry = Entry {
+            seq: self.state.next(),
+            recorded_at,
+            author: author.cloned(),
+            request: None,
+            event,
+            is_erased: false,
+        };
         let entry = Arc::new(entry);
         fold(&mut self.state, &entry);
         self.mailboxes.follow(&self.state, &entry);

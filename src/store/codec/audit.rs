@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use uuid::Uuid;
 
-use super::{Unsealed, What, pb};
+use super::{Payload, Unsealed, What, pb};
 use crate::audit::{Facts, Kind, Record};
 use crate::room::ids::{RoomId, Seq, Timestamp};
 
@@ -66,12 +66,12 @@ fn facts_to_stored(facts: &Facts) -> pb::AuditFacts {
     }
 }
 
-pub(super) fn from_stored(header: &pb::Header, payload: Option<&[u8]>) -> Result<Record, What> {
+pub(super) fn from_stored(header: &pb::Header, payload: &Payload<'_>) -> Result<Record, What> {
     let Some(pb::header::Event::AuditRecorded(stored)) = &header.event else {
         return Err("holds something else in the audit trail");
     };
-    let payload = payload.ok_or("lacks a payload")?;
-    let facts = pb::AuditFacts::decode(payload).map_err(|_| "holds facts that can't be decoded")?;
+    let Payload::Here(payload) = payload else { return Err("lacks a payload") };
+    let facts = pb::AuditFacts::decode(&payload[..]).map_err(|_| "holds facts that can't be decoded")?;
     Ok(Record {
         seq: Seq(header.seq),
         recorded_at: Timestamp(header.recorded_at_us),

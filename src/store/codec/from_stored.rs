@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{What, pb};
+use super::{Payload, What, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
 use crate::room::enrolment::{IssuedCertificate, NewInvite};
@@ -41,20 +41,29 @@ fn actor(text: &str) -> Result<Actor, What> {
     text.parse().map_err(|_| "holds a malformed actor")
 }
 
-fn request(header: &pb::Header) -> Result<Option<Request>, What> {
-    match optional_id(&header.request_id)? {
-        None => Ok(None),
-        Some(id) => Ok(Some(Request { id: RequestId::from_bytes(id), digest: digest(&header.request_digest)? })),
-    }
+/// The digest stands in the payload, or in the header: in the directory, and in a room's entries of earlier versions.
+fn request(header: &pb::Header, payload: &Payload<'_>) -> Result<Option<Request>, What> {
+    let Some(id) = optional_id(&header.request_id)?.map(RequestId::from_bytes) else { return Ok(None) };
+    let digest = match payload {
+        _ if !header.request_digest.is_empty() => digest(&header.request_digest)?,
+        Payload::None => return Err("holds a request without its digest"),
+        Payload::Here(bytes) => {
+            let stored = pb::RequestPayload::decode(&bytes[..]).map_err(|_| "holds a payload that can't be decoded")?;
+            digest(&stored.request_digest)?
+        }
+        Payload::Erased => [0; 32],
+    };
+    Ok(Some(Request { id, digest }))
 }
 
-pub(super) fn entry(header: &pb::Header, payload: Option<&[u8]>) -> Result<Entry, What> {
+pub(super) fn entry(header: &pb::Header, payload: &Payload<'_>) -> Result<Entry, What> {
     Ok(Entry {
         seq: Seq(header.seq),
         recorded_at: Timestamp(header.recorded_at_us),
         author: if header.author.is_empty() { None } else { Some(actor(&header.author)?) },
-        request: request(header)?,
+        request: request(header, payload)?,
         event: event(header.event.as_ref().ok_or("holds an entry of an unknown kind")?, payload)?,
+        is_erased: matches!(payload, Payload::Erased),
     })
 }
 
@@ -130,17 +139,17 @@ pub(super) fn directory_entry(header: &pb::Header) -> Result<DirectoryEntry, Wha
         seq: Seq(header.seq),
         recorded_at: Timestamp(header.recorded_at_us),
         author: actor(&header.author)?,
-        request: request(header)?.ok_or("holds a directory entry without a request")?,
+        request: request(header, &Payload::None)?.ok_or("holds a directory entry without a request")?,
         event,
     })
 }
 
-fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, What> {
+fn event(stored: &pb::header::Event, payload: &Payload<'_>) -> Result<Event, What> {
     use pb::header::Event as Stored;
     Ok(match stored {
         Stored::RoomOpened(stored) => Event::RoomOpened {
             coordinator: organisation(&stored.coordinator)?,
-            title: stored.title.as_str().into(),
+            title: moved_word(payload, &stored.title)?,
             terms: stored.terms.as_str().into(),
         },
         Stored::ParticipantAdmitted(stored) => Event::ParticipantAdmitted {
@@ -167,7 +176,7 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         Stored::ParticipantLeft(stored) => Event::ParticipantLeft { organisation: organisation(&stored.organisation)? },
         Stored::ParticipantRemoved(stored) => Event::ParticipantRemoved {
             organisation: organisation(&stored.organisation)?,
-            reason: stored.reason.as_str().into(),
+            reason: moved_word(payload, &stored.reason)?,
         },
         Stored::RoleChanged(stored) => {
             Event::RoleChanged { organisation: organisation(&stored.organisation)?, role: role(stored.role())? }
@@ -184,11 +193,11 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
         Stored::ConsentExpired(stored) => Event::ConsentExpired { organisation: organisation(&stored.organisation)? },
         Stored::ReportFiled(stored) => Event::ReportFiled {
             organisation: organisation(&stored.organisation)?,
-            report: Arc::new(report(payload.ok_or(NO_PAYLOAD)?)?),
+            report: Arc::new(report(bytes(payload)?)?),
         },
         Stored::MessagePosted(stored) => Event::MessagePosted {
             organisation: organisation(&stored.organisation)?,
-            message: Arc::new(message(stored, payload.ok_or(NO_PAYLOAD)?)?),
+            message: Arc::new(message(stored, bytes(payload)?)?),
         },
         Stored::RoomClosed(_) => Event::RoomClosed,
         Stored::RoomReopened(_) => Event::RoomReopened,
@@ -227,7 +236,7 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
             material: material(stored.material())?,
             reason: word(payload)?,
         },
-        Stored::ConsentAsked(stored) => consent_asked(stored)?,
+        Stored::ConsentAsked(stored) => consent_asked(stored, payload)?,
         Stored::AskAnswered(stored) => Event::AskAnswered {
             organisation: organisation(&stored.organisation)?,
             ask: AskId::from_bytes(id(&stored.ask)?),
@@ -239,7 +248,7 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
             let posted = stored.message.as_ref().ok_or(UNSET)?;
             Event::RelayPublished {
                 organisation: organisation(&posted.organisation)?,
-                message: Arc::new(message(posted, payload.ok_or(NO_PAYLOAD)?)?),
+                message: Arc::new(message(posted, bytes(payload)?)?),
                 parents: messages(&stored.parents)?,
                 unapproved: organisations(&stored.unapproved)?,
             }
@@ -262,7 +271,7 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
             organisation: organisation(&stored.organisation)?,
             messages: messages(&stored.messages)?,
             to: organisation(&stored.to)?,
-            reason: stored.reason.as_str().into(),
+            reason: moved_word(payload, &stored.reason)?,
         },
         Stored::LegalDisclosureProposed(stored) => Event::LegalDisclosureProposed {
             disclosure: DisclosureId::from_bytes(id(&stored.disclosure)?),
@@ -280,10 +289,10 @@ fn event(stored: &pb::header::Event, payload: Option<&[u8]>) -> Result<Event, Wh
             duty: duty(stored.duty.as_ref())?,
         },
         Stored::IntroductionProposed(stored) => {
-            let words = |side: &pb::IntroductionSide| Arc::from(side.words.as_str());
             let [one, other] = &stored.sides[..] else { return Err(NOT_TWO_SIDES) };
+            let [to_one, to_other] = moved(payload, [&one.words, &other.words])?;
             Event::IntroductionProposed {
-                sides: [introduction_side(one, words(one))?, introduction_side(other, words(other))?],
+                sides: [introduction_side(one, to_one)?, introduction_side(other, to_other)?],
             }
         }
         Stored::IntroductionAnswered(stored) => Event::IntroductionAnswered {
@@ -344,16 +353,46 @@ const NO_PAYLOAD: What = "lacks a payload";
 
 const NOT_TWO_SIDES: What = "holds an introduction that has not two sides";
 
+/// A payload that the entry must have. One that is erased is that of an entry without words.
+fn bytes<'a>(payload: &'a Payload<'_>) -> Result<&'a [u8], What> {
+    match payload {
+        Payload::None => Err(NO_PAYLOAD),
+        Payload::Here(bytes) => Ok(bytes),
+        Payload::Erased => Ok(&[]),
+    }
+}
+
 /// The words of a payload, as many as the entry has.
-fn words<const N: usize>(payload: Option<&[u8]>) -> Result<[Arc<str>; N], What> {
-    let stored =
-        pb::WordsPayload::decode(payload.ok_or(NO_PAYLOAD)?).map_err(|_| "holds words that can't be decoded")?;
+fn words<const N: usize>(payload: &Payload<'_>) -> Result<[Arc<str>; N], What> {
+    if matches!(payload, Payload::Erased) {
+        return Ok(std::array::from_fn(|_| "".into()));
+    }
+    let stored = pb::WordsPayload::decode(bytes(payload)?).map_err(|_| "holds words that can't be decoded")?;
     let words: Vec<Arc<str>> = stored.words.into_iter().map(Arc::from).collect();
     words.try_into().map_err(|_| "holds too few words or too many")
 }
 
-fn word(payload: Option<&[u8]>) -> Result<Arc<str>, What> {
+fn word(payload: &Payload<'_>) -> Result<Arc<str>, What> {
     let [word] = words(payload)?;
+    Ok(word)
+}
+
+/// Words that stood in the header in earlier versions, where nothing can be erased; or stand there still, in an entry whose payload has
+/// none but the digest of a request.
+fn moved<const N: usize>(payload: &Payload<'_>, in_header: [&str; N]) -> Result<[Arc<str>; N], What> {
+    let is_here = match payload {
+        Payload::None => false,
+        Payload::Here(bytes) => {
+            let stored = pb::WordsPayload::decode(&bytes[..]).map_err(|_| "holds words that can't be decoded")?;
+            !stored.words.is_empty()
+        }
+        Payload::Erased => in_header.iter().all(|words| words.is_empty()),
+    };
+    if is_here { words(payload) } else { Ok(in_header.map(Arc::from)) }
+}
+
+fn moved_word(payload: &Payload<'_>, in_header: &str) -> Result<Arc<str>, What> {
+    let [word] = moved(payload, [in_header])?;
     Ok(word)
 }
 
@@ -374,7 +413,7 @@ fn recall(stored: &pb::Recall) -> Result<Recall, What> {
     Ok(Recall { id: RecallId::from_bytes(id(&stored.recall)?), answer_by })
 }
 
-fn consent_asked(stored: &pb::ConsentAsked) -> Result<Event, What> {
+fn consent_asked(stored: &pb::ConsentAsked, payload: &Payload<'_>) -> Result<Event, What> {
     use pb::consent_asked::{Subject as About, To};
     Ok(Event::ConsentAsked {
         ask: AskId::from_bytes(id(&stored.ask)?),
@@ -387,7 +426,7 @@ fn consent_asked(stored: &pb::ConsentAsked) -> Result<Event, What> {
             To::Organisations(list) => AskedFor::Organisations(organisations(&list.organisations)?),
             To::Audience(whom) => AskedFor::Audience(audience(known(*whom)?)?),
         },
-        reason: stored.reason.as_str().into(),
+        reason: moved_word(payload, &stored.reason)?,
         answer_by: stored.answer_by_us.map(Timestamp).ok_or(UNSET)?,
     })
 }

@@ -22,13 +22,18 @@ fn id(bytes: &[u8; 16]) -> Bytes {
 }
 
 pub(super) fn entry(entry: &Entry) -> Unsealed {
-    let (event, payload) = event(&entry.event);
+    let (event, mut payload) = event(entry);
+    if let Some(request) = entry.request {
+        // After the payload's own fields, as one more of them: whoever has the text guesses it by this digest, so it goes with the text.
+        let digest = pb::RequestPayload { request_digest: Bytes::copy_from_slice(&request.digest) };
+        payload.get_or_insert_default().extend(digest.encode_to_vec());
+    }
     let header = pb::Header {
         seq: entry.seq.0,
         recorded_at_us: entry.recorded_at.0,
         author: entry.author.as_ref().map(ToString::to_string).unwrap_or_default(),
         request_id: entry.request.map(|request| id(request.id.as_bytes())).unwrap_or_default(),
-        request_digest: entry.request.map(|request| Bytes::copy_from_slice(&request.digest)).unwrap_or_default(),
+        request_digest: Bytes::new(),
         payload_digest: Bytes::new(),
         event: Some(event),
     };
@@ -113,14 +118,16 @@ pub(super) fn directory_entry(entry: &DirectoryEntry) -> Unsealed {
     Unsealed { header, payload: None }
 }
 
-fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
+fn event(entry: &Entry) -> (pb::header::Event, Option<Vec<u8>>) {
     use pb::header::Event as Stored;
-    let plain = match event {
-        Event::RoomOpened { coordinator, title, terms } => Stored::RoomOpened(pb::RoomOpened {
-            coordinator: coordinator.to_string(),
-            title: title.to_string(),
-            terms: terms.to_string(),
-        }),
+    let plain = match &entry.event {
+        Event::RoomOpened { coordinator, title, terms } => {
+            let (coordinator, terms) = (coordinator.to_string(), terms.to_string());
+            let is_its_own = entry.author.as_ref().is_some_and(|author| author.organisation.as_str() == coordinator);
+            // For who reports, the server gives the room a title: no words about the incident, and not to go with the reporter's.
+            let (in_header, payload) = if is_its_own { ("", words([title])) } else { (&title[..], None) };
+            return (Stored::RoomOpened(pb::RoomOpened { coordinator, title: in_header.to_owned(), terms }), payload);
+        }
         Event::ParticipantAdmitted { organisation, participant, role: part, attribution: shown, invitation } => {
             Stored::ParticipantAdmitted(pb::ParticipantAdmitted {
                 organisation: organisation.to_string(),
@@ -151,10 +158,11 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
         Event::ParticipantLeft { organisation } => {
             Stored::ParticipantLeft(pb::ParticipantLeft { organisation: organisation.to_string() })
         }
-        Event::ParticipantRemoved { organisation, reason } => Stored::ParticipantRemoved(pb::ParticipantRemoved {
-            organisation: organisation.to_string(),
-            reason: reason.to_string(),
-        }),
+        Event::ParticipantRemoved { organisation, reason } => {
+            let (organisation, in_header) = (organisation.to_string(), String::new());
+            let header = Stored::ParticipantRemoved(pb::ParticipantRemoved { organisation, reason: in_header });
+            return (header, words([reason]));
+        }
         Event::RoleChanged { organisation, role: part } => {
             Stored::RoleChanged(pb::RoleChanged { organisation: organisation.to_string(), role: role(*part).into() })
         }
@@ -224,7 +232,7 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
         }
         Event::ConsentAsked { ask, source, subject, to, reason, answer_by } => {
             use pb::consent_asked::{Subject as About, To};
-            Stored::ConsentAsked(pb::ConsentAsked {
+            let header = Stored::ConsentAsked(pb::ConsentAsked {
                 ask: id(ask.as_bytes()),
                 source: source.to_string(),
                 subject: Some(match subject {
@@ -237,9 +245,10 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
                     }
                     AskedFor::Audience(whom) => To::Audience(audience(*whom).into()),
                 }),
-                reason: reason.to_string(),
+                reason: String::new(),
                 answer_by_us: Some(answer_by.0),
-            })
+            });
+            return (header, words([reason]));
         }
         Event::AskAnswered { organisation, ask, answer, comment } => {
             let header = pb::AskAnswered {
@@ -277,12 +286,13 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
             Stored::PoliceReportDue(pb::PoliceReportDue { organisation: organisation.to_string() })
         }
         Event::MessagesForwarded { organisation, messages: which, to, reason } => {
-            Stored::MessagesForwarded(pb::MessagesForwarded {
+            let header = Stored::MessagesForwarded(pb::MessagesForwarded {
                 organisation: organisation.to_string(),
                 messages: messages(which),
                 to: to.to_string(),
-                reason: reason.to_string(),
-            })
+                reason: String::new(),
+            });
+            return (header, words([reason]));
         }
         Event::LegalDisclosureProposed { disclosure, duty: what } => {
             Stored::LegalDisclosureProposed(pb::LegalDisclosureProposed {
@@ -305,9 +315,11 @@ fn event(event: &Event) -> (pb::header::Event, Option<Vec<u8>>) {
                 duty: Some(duty(what)),
             })
         }
-        Event::IntroductionProposed { sides } => Stored::IntroductionProposed(pb::IntroductionProposed {
-            sides: sides.iter().map(|side| introduction_side(side, side.words.to_string())).collect(),
-        }),
+        Event::IntroductionProposed { sides } => {
+            let to_each = words(sides.iter().map(|side| &side.words));
+            let sides = sides.iter().map(|side| introduction_side(side, String::new())).collect();
+            return (Stored::IntroductionProposed(pb::IntroductionProposed { sides }), to_each);
+        }
         Event::IntroductionAnswered { organisation, introduction, accepted, contact } => {
             let header = pb::IntroductionAnswered {
                 organisation: organisation.to_string(),

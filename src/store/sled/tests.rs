@@ -425,6 +425,7 @@ fn encrypted() -> OnDisk {
                 author: Some("org/region-a/user/bo".parse().expect("an actor")),
                 request: None,
                 event: Event::TermsChanged { terms: text.repeat(20).into() },
+                is_erased: false,
             };
             let vault = on_disk.store.vault();
             let packed = tip.pack(vec![codec::seal(&entry, room, vault, codec::salt)], &[], vault);
