@@ -86,7 +86,8 @@
 //!    itself excepted, could be the source. To others it goes only if its one source approves the text. A relay of a relay stands on
 //!    the first one's parents. It falls with any of them.
 //! 9. A message **falls** when its source withdraws consent for it, retracts it or posts another that supersedes it: only its source and
-//!    the coordinator (TLP:RED: its author) see it any more. What supersedes it reaches at most who could see it just before.
+//!    the coordinator (TLP:RED: its author) see it any more. What supersedes it reaches at most who could see it just before. It falls
+//!    for everybody when its words are **erased**, which two persons of the coordinator decide and a legal hold prevents.
 //! 10. Control events go to those they concern: releases to source, coordinator and receivers; approvals to source and coordinator, since
 //!     they tell who the source is; questions for consent, reports read, looks through another's eyes to the participant and the
 //!     coordinator; acknowledgements and answers to recalls also to the source, if it can tell that the other is here; a legal

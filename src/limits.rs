@@ -41,6 +41,9 @@ pub const POLICE_REPORT_TIME_US: i64 = 24 * 60 * 60 * 1_000_000;
 /// Open questions, releases and proposals in one room.
 pub const MATTERS_MAX: usize = 4096;
 
+/// Years after its closing for which a room's policy can keep it.
+pub const RETENTION_YEARS_MAX: u16 = 100;
+
 /// Organisations named in one sharing consent.
 pub const NAMED_MAX: usize = 256;
 

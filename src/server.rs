@@ -219,6 +219,10 @@ impl Server {
             Some(key) => engine.take_key(key).map_err(UnlockError::from)?,
             None => tracing::warn!("what is stored is not encrypted: store.key is \"none\""),
         }
+        if let Some(key) = engine.erasures_wait_for() {
+            let next = crate::sealing::FINISH_ERASURES;
+            tracing::warn!(%key, next, "erasures are not final: copies of the keyring from before open with the store's key");
+        }
         if has_rolled_back {
             match engine.trail().record(AuditEvent::RollbackAccepted).await {
                 Ok(()) => store.rollback_is_on_record(),

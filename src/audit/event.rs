@@ -200,6 +200,53 @@ pub enum AuditEvent {
         /// Whose messages.
         organisation: OrganisationId,
     },
+    /// It was proposed to destroy words for good.
+    ErasureProposed {
+        /// Who did it.
+        by: Actor,
+        /// In which room.
+        room: RoomId,
+        /// Whose words, if it is about one organisation.
+        organisation: Option<OrganisationId>,
+        /// Of what: a message, an organisation, the room.
+        what: &'static str,
+    },
+    /// A second person confirmed it.
+    PayloadsErased {
+        /// Who confirmed.
+        by: Actor,
+        /// Who had proposed.
+        proposed_by: Actor,
+        /// In which room.
+        room: RoomId,
+        /// Whose words, if it is about one organisation.
+        organisation: Option<OrganisationId>,
+        /// Of what: a message, an organisation, the room.
+        what: &'static str,
+    },
+    /// A room was put under a legal hold.
+    LegalHoldPlaced {
+        /// Who did it.
+        by: Actor,
+        /// Which.
+        room: RoomId,
+    },
+    /// A legal hold was lifted.
+    LegalHoldLifted {
+        /// Who did it.
+        by: Actor,
+        /// In which.
+        room: RoomId,
+    },
+    /// It was set how long a room is kept after its closing.
+    RetentionSet {
+        /// Who did it.
+        by: Actor,
+        /// Which.
+        room: RoomId,
+        /// In years; none: no policy.
+        years: Option<u16>,
+    },
     /// The store was copied, as it is stored.
     BackupTaken {
         /// Who.
@@ -390,6 +437,20 @@ impl AuditEvent {
             Self::LegallyDisclosed { by, proposed_by, room, organisation } => {
                 let facts = Facts { subject: Some(proposed_by), ..Facts::about(by, room, organisation) };
                 (Kind::LegallyDisclosed, facts)
+            }
+            Self::ErasureProposed { by, room, organisation, what } => {
+                let facts = Facts { organisation, detail: Some(what.into()), ..Facts::in_room(by, room) };
+                (Kind::ErasureProposed, facts)
+            }
+            Self::PayloadsErased { by, proposed_by, room, organisation, what } => {
+                let facts = Facts { organisation, detail: Some(what.into()), ..Facts::in_room(by, room) };
+                (Kind::PayloadsErased, Facts { subject: Some(proposed_by), ..facts })
+            }
+            Self::LegalHoldPlaced { by, room } => (Kind::LegalHoldPlaced, Facts::in_room(by, room)),
+            Self::LegalHoldLifted { by, room } => (Kind::LegalHoldLifted, Facts::in_room(by, room)),
+            Self::RetentionSet { by, room, years } => {
+                let detail = years.map_or("none".into(), |years| format!("{years} years").into());
+                (Kind::RetentionSet, Facts { detail: Some(detail), ..Facts::in_room(by, room) })
             }
             Self::BackupTaken { by, certificate, peer, commit } => {
                 let facts = Facts { certificate: Some(certificate), peer: Some(peer), ..Facts::of(by) };

@@ -4,8 +4,8 @@
 
 use super::AuditEvent;
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
-use crate::room::event::{AccessChange, Entry, Event};
-use crate::room::ids::RoomId;
+use crate::room::event::{AccessChange, Entry, ErasureScope, Event};
+use crate::room::ids::{OrganisationId, RoomId};
 
 /// The record of a directory entry.
 pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
@@ -47,6 +47,15 @@ pub(crate) fn of_directory(entry: &DirectoryEntry) -> AuditEvent {
     }
 }
 
+/// Whose words, if they are of one organisation, and what of them. Which message, the room says to who may know it.
+fn of_scope(what: &ErasureScope<OrganisationId>) -> (Option<OrganisationId>, &'static str) {
+    match what {
+        ErasureScope::Message(_) => (None, "message"),
+        ErasureScope::Participant(organisation) => (Some(organisation.clone()), "organisation"),
+        ErasureScope::Room => (None, "room"),
+    }
+}
+
 /// The record of a room's entry, if it is one to be recorded.
 pub(crate) fn of_room(room: RoomId, entry: &Entry) -> Option<AuditEvent> {
     // What the passing of time did is nobody's act.
@@ -81,6 +90,17 @@ pub(crate) fn of_room(room: RoomId, entry: &Entry) -> Option<AuditEvent> {
             room,
             organisation: organisation.clone(),
         }),
+        Event::ErasureProposed { what, .. } => {
+            let (organisation, what) = of_scope(what);
+            Some(AuditEvent::ErasureProposed { by, room, organisation, what })
+        }
+        Event::PayloadsErased { what, proposed_by, .. } => {
+            let ((organisation, what), proposed_by) = (of_scope(what), proposed_by.clone());
+            Some(AuditEvent::PayloadsErased { by, proposed_by, room, organisation, what })
+        }
+        Event::LegalHoldPlaced { .. } => Some(AuditEvent::LegalHoldPlaced { by, room }),
+        Event::LegalHoldLifted { .. } => Some(AuditEvent::LegalHoldLifted { by, room }),
+        Event::RetentionSet { years } => Some(AuditEvent::RetentionSet { by, room, years: *years }),
         // Recorded with the directory's entry.
         Event::RoomOpened { .. } | Event::AccessChanged { .. } => None,
         Event::ParticipantAdmitted { .. }

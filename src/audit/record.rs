@@ -88,6 +88,16 @@ kinds! {
     RoomExported = 46, "room_exported";
     /// The store was copied.
     BackupTaken = 47, "backup_taken";
+    /// An erasure was proposed.
+    ErasureProposed = 80, "erasure_proposed";
+    /// Words were destroyed for good.
+    PayloadsErased = 81, "payloads_erased";
+    /// A room was put under a legal hold.
+    LegalHoldPlaced = 82, "legal_hold_placed";
+    /// A legal hold was lifted.
+    LegalHoldLifted = 83, "legal_hold_lifted";
+    /// How long a room is kept was set.
+    RetentionSet = 84, "retention_set";
     /// A certificate was issued.
     CertificateIssued = 50, "certificate_issued";
     /// A certificate was renewed.

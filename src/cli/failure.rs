@@ -169,6 +169,12 @@ fn hint_for(reason: &str) -> Option<&'static str> {
         }
         "SECOND_PERSON_REQUIRED" => "another person confirms it, with a context of their own",
         "DISCLOSURE_NOT_FOUND" => "`samverkan tail` shows what is proposed and what is made",
+        "LEGAL_HOLD" => "`samverkan retention due --all` shows who holds it and why; `samverkan hold lift` ends that",
+        "ERASURE_NOT_FOUND" => "`samverkan erasure list` shows what is proposed and what is done",
+        "STORE_NOT_ENCRYPTED" => {
+            "only a new store can have a key: `samverkan keys create FILE`, and name it as store.key before its first start"
+        }
+        "LEGAL_HOLD_PLACED" | "NO_LEGAL_HOLD" => "`samverkan retention due --all` shows which rooms are held",
         "INDEX_PAST_END" => "leave out --after, or give the index of the last line you have",
         _ => return None,
     })
@@ -238,6 +244,11 @@ mod tests {
             "SECOND_PERSON_REQUIRED",
             "DISCLOSURE_NOT_FOUND",
             "INTRODUCTION_NOT_FOUND",
+            "LEGAL_HOLD",
+            "ERASURE_NOT_FOUND",
+            "STORE_NOT_ENCRYPTED",
+            "LEGAL_HOLD_PLACED",
+            "NO_LEGAL_HOLD",
         ];
         for reason in hinted {
             assert!(known.contains(&reason) && hint_for(reason).is_some(), "{reason}");

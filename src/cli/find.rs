@@ -77,6 +77,8 @@ kinds! {
     INTRODUCTION = "introduction that was proposed to you" IntroductionProposed.introduction_id;
     /// A proposed legal disclosure.
     DISCLOSURE = "proposed legal disclosure" LegalDisclosureProposed.disclosure_id;
+    /// A proposed erasure.
+    ERASURE = "proposed erasure" ErasureProposed.erasure_id;
 }
 
 /// One room, as the caller stands in it.

@@ -336,6 +336,11 @@ pub(crate) fn delivery(index: u64, delivery: &pb::Delivery) -> Value {
         Some(Content::LegalDisclosureProposed(event)) => {
             ("legal_disclosure_proposed", events::legal_disclosure_proposed(event))
         }
+        Some(Content::ErasureProposed(event)) => ("erasure_proposed", events::erasure_proposed(event)),
+        Some(Content::PayloadsErased(event)) => ("payloads_erased", events::payloads_erased(event)),
+        Some(Content::LegalHoldPlaced(event)) => ("legal_hold_placed", events::legal_hold_placed(event)),
+        Some(Content::LegalHoldLifted(event)) => ("legal_hold_lifted", events::legal_hold_lifted(event)),
+        Some(Content::RetentionSet(event)) => ("retention_set", events::retention_set(event)),
         Some(Content::LegallyDisclosed(event)) => ("legally_disclosed", events::legally_disclosed(event)),
         Some(Content::IntroductionProposed(event)) => ("introduction_proposed", events::introduction_proposed(event)),
         Some(Content::IntroductionSent(event)) => ("introduction_sent", events::introduction_sent(event)),

@@ -21,6 +21,7 @@ mod deliveries;
 mod dev;
 mod dev_world;
 mod doctor;
+mod erasure;
 mod export;
 mod failure;
 mod files;
@@ -163,6 +164,15 @@ enum Command {
     /// Disclose what a law requires: two persons of the coordinator
     #[command(subcommand)]
     Legal(legal::LegalCommand),
+    /// Destroy what was written for good: two persons of the coordinator
+    #[command(subcommand)]
+    Erasure(erasure::ErasureCommand),
+    /// Let nothing be erased in a room (the coordinator)
+    #[command(subcommand)]
+    Hold(erasure::HoldCommand),
+    /// How long rooms are kept, and which are due to be erased (the coordinator)
+    #[command(subcommand)]
+    Retention(erasure::RetentionCommand),
     /// The audit trail: who did what to the server (the coordinator)
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -248,6 +258,9 @@ fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), F
         Command::Doctor(command) => block_on(doctor::run(&command, session)),
         Command::Audit(command) => block_on(audit::run(command, session)),
         Command::Legal(command) => block_on(legal::run(command, session)),
+        Command::Erasure(command) => block_on(erasure::run(command, session)),
+        Command::Hold(command) => block_on(erasure::hold(command, session)),
+        Command::Retention(command) => block_on(erasure::retention(command, session)),
     }
 }
 
@@ -376,6 +389,16 @@ mod tests {
             "police forward 12 14 --to police --reason why",
             "legal propose 12 14 --to police --statute law --suppress-until 30d",
             "legal confirm 31",
+            "erasure propose --message 12 --basis law --room 1234",
+            "erasure propose --participant region-a --basis law",
+            "erasure propose --whole-room --basis law",
+            "erasure confirm 31 --yes",
+            "erasure list --output json",
+            "hold place --reason why",
+            "hold lift --reason why --room 1234",
+            "retention set --years 5",
+            "retention set --none --room 1234",
+            "retention due --all",
             "audit list --since 1d --until 2026-12-01T00:00:00Z --kind signed_in --kind seen_as --organisation region-a",
             "audit tail --after 4711 --output json",
             "doctor --context region-a --output json",
@@ -434,6 +457,12 @@ mod tests {
             "room introduce region-a vendor-x --to-first one",
             "introduction accept 9",
             "legal propose 12 --to police",
+            "erasure propose --basis law",
+            "erasure propose --message 12 --whole-room --basis law",
+            "erasure propose --whole-room",
+            "retention set",
+            "retention set --years 0",
+            "retention set --years 5 --none",
             "bench",
             "bench --self-contained --authority ca",
             "bench --self-contained --window 0",

@@ -96,6 +96,7 @@ fn ground(basis: pb::AudienceReason) -> &'static str {
         | Reason::Withdrawn
         | Reason::Retracted
         | Reason::Superseded
+        | Reason::Erased
         | Reason::ParentNarrower
         | Reason::RelayNotPermitted
         | Reason::RelayLooserTlp

@@ -116,6 +116,7 @@ words! {
         RelayTooFewSources => "relay_too_few_sources",
         RelayUnapproved => "relay_unapproved",
         Source => "source",
+        Erased => "erased",
     }
 }
 

@@ -174,6 +174,20 @@ calls! {
     coordination.answer_introduction(AnswerIntroductionRequest) -> AnswerIntroductionResponse;
     write /// Records that two rooms may belong together.
     coordination.record_connection(RecordConnectionRequest) -> RecordConnectionResponse;
+    write /// Proposes to destroy words for good.
+    erasures.propose_erasure(ProposeErasureRequest) -> ProposeErasureResponse;
+    write /// Confirms an erasure, as a second person.
+    erasures.confirm_erasure(ConfirmErasureRequest) -> ConfirmErasureResponse;
+    read /// A page of a room's erasures.
+    erasures.list_erasures(ListErasuresRequest) -> ListErasuresResponse;
+    write /// Lets nothing be erased in a room.
+    erasures.place_legal_hold(PlaceLegalHoldRequest) -> PlaceLegalHoldResponse;
+    write /// Ends a legal hold.
+    erasures.lift_legal_hold(LiftLegalHoldRequest) -> LiftLegalHoldResponse;
+    write /// Sets how long a room is kept after it is closed.
+    erasures.set_retention(SetRetentionRequest) -> SetRetentionResponse;
+    read /// A page of how long the coordinator's rooms are kept.
+    erasures.list_retention(ListRetentionRequest) -> ListRetentionResponse;
     read /// A page of a room's suspected connections.
     coordination.list_connections(ListConnectionsRequest) -> ListConnectionsResponse;
 }

@@ -225,6 +225,7 @@ clients! {
     certificates: certificate_service_client::CertificateServiceClient,
     consent: consent_service_client::ConsentServiceClient,
     coordination: coordination_service_client::CoordinationServiceClient,
+    erasures: erasure_service_client::ErasureServiceClient,
     enrolments: enrolment_service_client::EnrolmentServiceClient,
     intake: intake_service_client::IntakeServiceClient,
     invites: invite_service_client::InviteServiceClient,

@@ -11,10 +11,10 @@ use crate::room::chain::Digest;
 use crate::room::event::Entry;
 use crate::room::ids::{RoomId, Seq};
 use crate::room::state::fold;
-use crate::store::Store;
 use crate::store::codec::{self, Damage, Opened};
 use crate::store::replay::replay_from;
 pub use crate::store::replay::{LoadError, replay};
+use crate::store::{Store, StoreError};
 
 /// What it takes to find a frame again and to know that it is the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -40,6 +40,11 @@ pub(super) fn load(store: &dyn Store, room: RoomId) -> Result<Loaded, LoadError>
         marks.push(Mark { first_entry, digest: opened.digest });
         Ok(())
     })?;
+    // What a crash between the entry and the keyring left undone, or an older keyring that was put back.
+    for (erasure, payloads) in state.erasures() {
+        let erased = store.vault().erase(erasure, room, payloads);
+        erased.map_err(|error| StoreError::Failed(format!("an erasure could not be finished: {error}")))?;
+    }
     if snapshot::is_due(state.next(), kept)
         && let Some(bytes) = snapshot::of(room, state, mailboxes, tip, marks)
     {

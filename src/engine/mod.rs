@@ -41,6 +41,7 @@ use crate::store::{Store, codec};
 mod access;
 mod directory;
 mod enrolment;
+mod erasure;
 mod ids;
 pub mod inspect;
 mod load;
@@ -83,6 +84,11 @@ pub enum Failure {
         /// Whether the write may have happened.
         outcome: Outcome,
     },
+    /// It is decided and on record that words are erased, and their keys could not be destroyed; the same request id tries it again.
+    #[error(
+        "the erasure is recorded, but the keyring could not be written: nothing is destroyed yet; try again with the same request id"
+    )]
+    NotErased,
     /// What is stored of this room does not verify; the server shows nothing of it.
     #[error("what is stored of this room does not match its digests")]
     Damaged,
@@ -415,14 +421,7 @@ impl Engine {
             let events = decide(&state, &Mailboxes::default(), caller, Command::OpenRoom(command), now)?;
             let mut entries = Vec::with_capacity(events.len());
             for event in events {
-                let entry = Entry {
-                    seq: state.next(),
-                    recorded_at: now,
-                    author: Some(caller.clone()),
-                    request: None,
-                    event,
-                    is_erased: false,
-                };
+                let entry = Entry::new(state.next(), now, Some(caller), None, event);
                 fold(&mut state, &entry);
                 entries.push(codec::seal(&entry, room, vault, salt));
             }

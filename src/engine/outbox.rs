@@ -100,6 +100,14 @@ impl Outbox {
         queue.bytes = queue.items.iter().map(Queued::bytes).sum();
     }
 
+    /// Forgets what was not taken yet, so that it is told anew. The index of the first of it.
+    pub(super) fn rewind(&self) -> Index {
+        let mut queue = self.lock();
+        queue.items.clear();
+        queue.bytes = 0;
+        queue.first
+    }
+
     /// Ends the stream; what was not taken yet is not given any more.
     pub(super) fn close(&self, why: Failure) {
         let mut queue = self.lock();

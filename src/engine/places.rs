@@ -255,7 +255,9 @@ pub(super) fn is_urgent(command: &Command) -> bool {
         Command::RemoveSuspended { .. }
         | Command::RecordAccessChange { .. }
         | Command::Retract { .. }
-        | Command::RevokeRelease { .. } => true,
+        | Command::RevokeRelease { .. }
+        | Command::ConfirmErasure { .. }
+        | Command::PlaceLegalHold { .. } => true,
         Command::OpenRoom(_)
         | Command::AmendReport { .. }
         | Command::Invite { .. }
@@ -283,6 +285,9 @@ pub(super) fn is_urgent(command: &Command) -> bool {
         | Command::AnswerIntroduction { .. }
         | Command::ReadReport { .. }
         | Command::SeeAs { .. }
+        | Command::ProposeErasure { .. }
+        | Command::LiftLegalHold { .. }
+        | Command::SetRetention { .. }
         | Command::RecordExport { .. } => false,
     }
 }
@@ -326,6 +331,11 @@ pub(super) fn command_bytes(command: &Command) -> usize {
         | Command::AnswerIntroduction { .. }
         | Command::ReadReport { .. }
         | Command::SeeAs { .. }
+        | Command::ProposeErasure { .. }
+        | Command::ConfirmErasure { .. }
+        | Command::PlaceLegalHold { .. }
+        | Command::LiftLegalHold { .. }
+        | Command::SetRetention { .. }
         | Command::RecordExport { .. } => 4096,
     }
 }

@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::load::{LoadError, Mark, Place, load, read_again};
 use super::outbox::{Outbox, Subscription};
 use super::places::Admission;
-use super::shared::{Shared, salt};
+use super::shared::{Shared, changes_listing, salt};
 use super::turns::Turns;
 use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
 use crate::audit::{self, AuditEvent};
@@ -30,7 +31,7 @@ use crate::room::consent::Name;
 use crate::room::decide::{decide, expired};
 use crate::room::disclose::{Reader, report, reports};
 use crate::room::event::{Command, Entry, Event, Request};
-use crate::room::ids::{Actor, Index, OrganisationId, RoomId, Seq, Timestamp};
+use crate::room::ids::{Actor, ErasureId, Index, OrganisationId, RoomId, Seq, Timestamp};
 use crate::room::mailbox::{Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
@@ -38,6 +39,7 @@ use crate::store::StoreError;
 use crate::store::codec::{self, Sealed, Tip};
 use crate::store::committer::CommitError;
 
+mod erase;
 mod give;
 mod land;
 
@@ -124,6 +126,9 @@ struct Flight {
     /// Answers that wait for it.
     replies: Vec<Reply>,
     pages: Vec<Page>,
+    /// Keys to destroy once it is done, and who waits for that.
+    erasures: Vec<ErasureId>,
+    confirmed: Vec<Reply>,
     takes_back: bool,
     changes_listing: bool,
 }
@@ -156,6 +161,11 @@ pub(super) struct Room {
     acts: Vec<AuditEvent>,
     replies: Vec<Reply>,
     pages: Vec<Page>,
+    /// Erasures whose keys are destroyed once what is pending is durable, and who waits for that.
+    erasures: Vec<ErasureId>,
+    confirmed: Vec<Reply>,
+    /// A snapshot that is being written.
+    keeping: Option<JoinHandle<()>>,
     /// Whether what is pending takes something back: until it is durable, nothing else is rendered (R4).
     pending_narrows: bool,
     /// Whether what is pending changes who is listed with this room.
@@ -216,6 +226,9 @@ impl Room {
                 acts: Vec::new(),
                 replies: Vec::new(),
                 pages: Vec::new(),
+                erasures: Vec::new(),
+                confirmed: Vec::new(),
+                keeping: None,
                 pending_narrows: false,
                 pending_lists: false,
                 wants_advance: false,
@@ -276,7 +289,7 @@ impl Room {
                 () = tokio::time::sleep(rest) => {
                     self.end_expired();
                     // Making a snapshot takes a moment, so it is done when nobody has asked for anything for a while.
-                    let has_kept = self.keep().is_some();
+                    let has_kept = self.keep();
                     if !has_kept && self.is_idle() && self.shared.forget(self.id, || self.is_unasked()) {
                         return;
                     }
@@ -290,9 +303,8 @@ impl Room {
             }
             if self.shared.stopping.is_cancelled() && self.flight.is_none() {
                 self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::ShuttingDown));
-                if let Some(keeping) = self.keep() {
-                    let _ = keeping.await;
-                }
+                self.keep();
+                self.is_kept().await;
                 return;
             }
         }
@@ -361,11 +373,17 @@ impl Room {
         }
         match job {
             Job::Write { caller, request, command, answer, admission } => {
+                let erasures = self.erasures.len();
                 let result = self.write(&caller, request, command);
-                self.answer(move |durable| {
+                let reply = move |durable: Result<(), Failure>| {
                     let _ = answer.send(durable.and(result));
                     drop(admission);
-                });
+                };
+                match self.erasures.len() > erasures {
+                    // That words are destroyed is told when they are.
+                    true => self.confirmed.push(Box::new(reply)),
+                    false => self.answer(reply),
+                }
             }
             Job::Ask(question) => {
                 self.end_expired();
@@ -414,6 +432,11 @@ impl Room {
         if let Some(request) = request
             && let Some(written) = self.find(caller, request)?
         {
+            if let Event::PayloadsErased { erasure, .. } = &written.event {
+                // Perhaps their keys could not be destroyed then.
+                self.erasures.push(*erasure);
+                self.wants_advance = true;
+            }
             return Ok(Some(written));
         }
         self.end_expired();
@@ -424,6 +447,7 @@ impl Room {
             _ => None,
         };
         let events = decide(&self.state, &self.mailboxes, caller, command, now)?;
+        self.can_erase(&events)?;
         if let Some(organisation) = invited {
             self.shared.directory().known(&organisation)?;
         }
@@ -456,16 +480,13 @@ impl Room {
     }
 
     fn append(&mut self, author: Option<&Actor>, request: Option<Request>, event: Event, now: Timestamp) {
-        let entry = Entry {
-            seq: self.state.next(),
-            recorded_at: now,
-            author: author.cloned(),
-            request,
-            event,
-            is_erased: false,
-        };
+        let entry = Entry::new(self.state.next(), now, author, request, event);
         fold(&mut self.state, &entry);
         self.mailboxes.follow(&self.state, &entry);
+        if let Event::PayloadsErased { erasure, .. } = &entry.event {
+            self.erasures.push(*erasure);
+            self.forget_words();
+        }
         let entry = Arc::new(entry);
         self.recent_bytes += entry_bytes(&entry);
         self.pending_bytes += entry_bytes(&entry);
@@ -484,7 +505,8 @@ impl Room {
         }
         let place = [self.place(seq)];
         let entries = read_again(&*self.shared.store, self.id, &place, 1).map_err(|error| self.unreadable(&error))?;
-        entries.into_iter().find(|entry| entry.seq == seq).ok_or(Failure::Damaged)
+        let entry = entries.into_iter().find(|entry| entry.seq == seq).ok_or(Failure::Damaged)?;
+        Ok(self.without_erased_words(entry))
     }
 
     fn recent_entry(&self, seq: Seq) -> Option<Arc<Entry>> {
@@ -560,8 +582,10 @@ impl Room {
         let replies = std::mem::take(&mut self.replies);
         let pages = std::mem::take(&mut self.pages);
         let done = oneshot::channel().1;
-        let mut flight = Flight { done, replies, pages, takes_back, changes_listing };
+        let (erasures, confirmed) = (std::mem::take(&mut self.erasures), std::mem::take(&mut self.confirmed));
+        let mut flight = Flight { done, replies, pages, erasures, confirmed, takes_back, changes_listing };
         if entries.is_empty() && ranges.is_empty() {
+            self.erase(&mut flight).await;
             return self.publish(flight);
         }
         let packed = self.tip.pack(entries, &ranges, self.shared.store.vault());
@@ -621,52 +645,6 @@ fn entry_bytes(entry: &Entry) -> usize {
     256 + match &entry.event {
         Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => message.text.len(),
         _ => 0,
-    }
-}
-
-fn changes_listing(event: &Event) -> bool {
-    match event {
-        Event::RoomOpened { .. }
-        | Event::ParticipantAdmitted { .. }
-        | Event::OrganisationInvited { .. }
-        | Event::InvitationDeclined { .. }
-        | Event::ParticipantLeft { .. }
-        | Event::ParticipantRemoved { .. }
-        | Event::RoleChanged { .. }
-        | Event::RoomClosed
-        | Event::RoomReopened
-        | Event::TermsChanged { .. } => true,
-        Event::AttributionRaised { .. }
-        | Event::ConsentGiven { .. }
-        | Event::ConsentWithdrawn { .. }
-        | Event::ConsentExpired { .. }
-        | Event::ReportFiled { .. }
-        | Event::MessagePosted { .. }
-        | Event::MessageRetracted { .. }
-        | Event::MessageAcknowledged { .. }
-        | Event::MessagesReleased { .. }
-        | Event::ReleaseRevoked { .. }
-        | Event::RecallAnswered { .. }
-        | Event::AskSuggested { .. }
-        | Event::ConsentAsked { .. }
-        | Event::AskAnswered { .. }
-        | Event::AskLapsed { .. }
-        | Event::RelayPublished { .. }
-        | Event::RelayApproved { .. }
-        | Event::RelayRejected { .. }
-        | Event::PoliceReportMade { .. }
-        | Event::PoliceReportDue { .. }
-        | Event::MessagesForwarded { .. }
-        | Event::LegalDisclosureProposed { .. }
-        | Event::LegallyDisclosed { .. }
-        | Event::LegalDisclosureNotified { .. }
-        | Event::IntroductionProposed { .. }
-        | Event::IntroductionAnswered { .. }
-        | Event::Introduced { .. }
-        | Event::ReportRead { .. }
-        | Event::RoomSeenAs { .. }
-        | Event::RoomExported { .. }
-        | Event::AccessChanged { .. } => false,
     }
 }
 

@@ -12,6 +12,7 @@ use super::room::{Handle, Room};
 use crate::audit::Trail;
 use crate::room::directory::Directory;
 use crate::room::disclose::Listing;
+use crate::room::event::Event;
 use crate::room::ids::{InvitationId, OrganisationId, RoomId, Timestamp};
 use crate::room::state::RoomState;
 use crate::store::Store;
@@ -74,6 +75,58 @@ impl Listings {
 
     pub(super) fn invitation(&self, id: InvitationId) -> Option<&(RoomId, OrganisationId)> {
         self.invitations.get(&id)
+    }
+}
+
+/// Whether the event changes what is listed of its room.
+pub(super) fn changes_listing(event: &Event) -> bool {
+    match event {
+        Event::RoomOpened { .. }
+        | Event::ParticipantAdmitted { .. }
+        | Event::OrganisationInvited { .. }
+        | Event::InvitationDeclined { .. }
+        | Event::ParticipantLeft { .. }
+        | Event::ParticipantRemoved { .. }
+        | Event::RoleChanged { .. }
+        | Event::RoomClosed
+        | Event::RoomReopened
+        | Event::PayloadsErased { .. }
+        | Event::LegalHoldPlaced { .. }
+        | Event::LegalHoldLifted { .. }
+        | Event::RetentionSet { .. }
+        | Event::TermsChanged { .. } => true,
+        Event::AttributionRaised { .. }
+        | Event::ConsentGiven { .. }
+        | Event::ConsentWithdrawn { .. }
+        | Event::ConsentExpired { .. }
+        | Event::ReportFiled { .. }
+        | Event::MessagePosted { .. }
+        | Event::MessageRetracted { .. }
+        | Event::MessageAcknowledged { .. }
+        | Event::MessagesReleased { .. }
+        | Event::ReleaseRevoked { .. }
+        | Event::RecallAnswered { .. }
+        | Event::AskSuggested { .. }
+        | Event::ConsentAsked { .. }
+        | Event::AskAnswered { .. }
+        | Event::AskLapsed { .. }
+        | Event::RelayPublished { .. }
+        | Event::RelayApproved { .. }
+        | Event::RelayRejected { .. }
+        | Event::PoliceReportMade { .. }
+        | Event::PoliceReportDue { .. }
+        | Event::MessagesForwarded { .. }
+        | Event::LegalDisclosureProposed { .. }
+        | Event::LegallyDisclosed { .. }
+        | Event::LegalDisclosureNotified { .. }
+        | Event::IntroductionProposed { .. }
+        | Event::IntroductionAnswered { .. }
+        | Event::Introduced { .. }
+        | Event::ReportRead { .. }
+        | Event::RoomSeenAs { .. }
+        | Event::RoomExported { .. }
+        | Event::ErasureProposed { .. }
+        | Event::AccessChanged { .. } => false,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::limits;
 
 mod ask;
 mod duty;
+mod erasure;
 mod introduction;
 mod message;
 mod relay;
@@ -205,6 +206,26 @@ pub fn decide(
             let slot = state.resolve(me, &participant).ok_or(Refusal::ParticipantNotFound)?;
             not_coordinator(slot)?;
             Ok(vec![Event::RoomSeenAs { organisation: state.participant(slot).organisation.clone() }])
+        }
+        Command::ProposeErasure { erasure, what, basis } => {
+            coordinator(me)?;
+            erasure::propose(state, me, caller, erasure, what, basis, now)
+        }
+        Command::ConfirmErasure { erasure } => {
+            coordinator(me)?;
+            erasure::confirm(state, me, caller, erasure, now)
+        }
+        Command::PlaceLegalHold { reason } => {
+            coordinator(me)?;
+            erasure::hold(state, reason)
+        }
+        Command::LiftLegalHold { reason } => {
+            coordinator(me)?;
+            erasure::lift(state, caller, reason)
+        }
+        Command::SetRetention { years } => {
+            coordinator(me)?;
+            erasure::retention(years)
         }
         // Reading, in a closed room too, and no more than the mailbox gives anyway: every actor may.
         Command::RecordExport { export } => Ok(vec![Event::RoomExported { organisation, export }]),

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use super::consent::{Consent, Name, Scope, Slot};
-use super::event::{Entry, Event};
+use super::event::{Entry, Event, IntakeReport};
 use super::ids::{Actor, Seq, Timestamp};
 use super::refusal::Refusal;
 use super::state::{RoomState, Status};
 
+mod erasures;
 mod listing;
 mod receipts;
 mod see_as;
@@ -21,6 +22,7 @@ mod verdict;
 mod view;
 mod visible;
 
+pub use erasures::{ShownErasure, ShownRetention, erasures};
 pub use listing::{Listing, ShownInvitation, ShownListing, invitations};
 pub use receipts::{Ground, RecallReceipt, Receipt, Receipts, RelayReceipt, receipts};
 pub use see_as::{SeenAs, SeenMessage, see_as};
@@ -82,6 +84,10 @@ pub enum Disclosure {
 /// What `reader` is shown of `entry`.
 pub fn disclose(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Timestamp) -> Disclosure {
     if !is_visible(state, reader.slot, reader.actor, entry.seq, now) {
+        return Disclosure::Withhold;
+    }
+    // Where a backup was restored, the log may not say that a message was erased; but its words are not there.
+    if entry.is_erased && matches!(entry.event, Event::MessagePosted { .. } | Event::RelayPublished { .. }) {
         return Disclosure::Withhold;
     }
     match view(state, reader, entry, now) {
@@ -202,8 +208,11 @@ pub fn reports(
 }
 
 /// One version of an intake report, for who may see it ([`reports`] tells where to look).
-pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Disclosed<super::event::IntakeReport>> {
+pub fn report(state: &RoomState, reader: Reader<'_>, entry: &Entry) -> Option<Disclosed<IntakeReport>> {
     let Event::ReportFiled { organisation, report } = &entry.event else { return None };
     let source = state.slot(organisation)?;
-    (source == reader.slot || RoomState::is_coordinator(reader.slot)).then(|| Disclosed((**report).clone()))
+    let may_see = source == reader.slot || RoomState::is_coordinator(reader.slot);
+    // That there was this version stays; its words are gone.
+    let is_erased = state.is_erased(entry);
+    may_see.then(|| Disclosed(if is_erased { IntakeReport::default() } else { (**report).clone() }))
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub use self::command::{Command, Draft, OpenRoom, OpeningReport, RelayDraft};
 use super::consent::{ConsentChange, Scope};
 use super::ids::{
-    Actor, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, RequestId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
+    ParticipantId, RecallId, ReleaseId, RequestId, Seq, Timestamp,
 };
 use super::words::{AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
 
@@ -30,6 +30,19 @@ pub struct Entry {
     pub event: Event,
     /// Whether its words are destroyed: where they stood there is nothing, and its request's digest is zeros, that of no request.
     pub is_erased: bool,
+}
+
+impl Entry {
+    /// The next entry of a log.
+    pub fn new(
+        seq: Seq,
+        recorded_at: Timestamp,
+        author: Option<&Actor>,
+        request: Option<Request>,
+        event: Event,
+    ) -> Self {
+        Self { seq, recorded_at, author: author.cloned(), request, event, is_erased: false }
+    }
 }
 
 /// Which write of the author an entry answers.
@@ -358,6 +371,41 @@ pub enum Event {
         /// The export.
         export: ExportId,
     },
+    /// A person of the coordinator proposed to destroy words for good.
+    ErasureProposed {
+        /// The erasure.
+        erasure: ErasureId,
+        /// Whose words.
+        what: ErasureScope<OrganisationId>,
+        /// The legal basis, 1 to [`crate::limits::REASON_BYTES_MAX`] bytes. It stays: it is no place for words about the incident.
+        basis: Arc<str>,
+    },
+    /// A second person of the coordinator confirmed it: the keys of these words are destroyed, up to this entry.
+    PayloadsErased {
+        /// The erasure.
+        erasure: ErasureId,
+        /// Whose words.
+        what: ErasureScope<OrganisationId>,
+        /// As it was proposed.
+        basis: Arc<str>,
+        /// Who decided it first; the author of the entry is the second.
+        proposed_by: Actor,
+    },
+    /// The coordinator put the room under a legal hold: nothing is erased until it is lifted.
+    LegalHoldPlaced {
+        /// The coordinator's words, 1 to [`crate::limits::REASON_BYTES_MAX`] bytes. They stay.
+        reason: Arc<str>,
+    },
+    /// The coordinator lifted the legal hold.
+    LegalHoldLifted {
+        /// The coordinator's words, 1 to [`crate::limits::REASON_BYTES_MAX`] bytes. They stay.
+        reason: Arc<str>,
+    },
+    /// The coordinator said how long the room is kept after it is closed. Nothing is erased by that alone.
+    RetentionSet {
+        /// 1 to [`crate::limits::RETENTION_YEARS_MAX`]. `None`: there is no policy any more.
+        years: Option<u16>,
+    },
     /// An actor of the coordinator, the author of the entry, took somebody's access away or gave it back.
     AccessChanged {
         /// Whose.
@@ -405,6 +453,28 @@ pub enum AskedFor<Who> {
     Organisations(Vec<Who>),
     /// A class.
     Audience(Audience),
+}
+
+/// Whose words are erased.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ErasureScope<Who> {
+    /// The text of one message.
+    Message(MessageId),
+    /// Everything that the persons and programs of one organisation have written in the room until then.
+    Participant(Who),
+    /// Everything that anybody has written in the room until then.
+    Room,
+}
+
+impl<Who> ErasureScope<Who> {
+    /// The same of somebody else, if there is one.
+    pub fn map<Other>(&self, who: impl FnOnce(&Who) -> Option<Other>) -> Option<ErasureScope<Other>> {
+        Some(match self {
+            Self::Message(message) => ErasureScope::Message(*message),
+            Self::Participant(of) => ErasureScope::Participant(who(of)?),
+            Self::Room => ErasureScope::Room,
+        })
+    }
 }
 
 /// A disclosure under a legal duty.
@@ -475,6 +545,11 @@ impl Event {
             | Self::ReportRead { .. }
             | Self::RoomSeenAs { .. }
             | Self::RoomExported { .. }
+            | Self::ErasureProposed { .. }
+            | Self::PayloadsErased { .. }
+            | Self::LegalHoldPlaced { .. }
+            | Self::LegalHoldLifted { .. }
+            | Self::RetentionSet { .. }
             | Self::AccessChanged { .. } => false,
         }
     }

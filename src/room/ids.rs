@@ -99,6 +99,9 @@ uuid_id! {
 }
 
 impl RoomId {
+    /// Under which name the key of the request that opened a room stands beside those of its sources. No organisation has it.
+    pub const OPENING: &'static str = "/opening";
+
     /// The directory log.
     pub const DIRECTORY: Self = Self::from_bytes([0; 16]);
 

@@ -439,6 +439,7 @@ pub fn may_take_back(event: &Event) -> bool {
         | Event::ConsentExpired { .. }
         | Event::TermsChanged { .. }
         | Event::MessageRetracted { .. }
+        | Event::PayloadsErased { .. }
         | Event::ReleaseRevoked { .. } => true,
         Event::MessagePosted { message, .. } | Event::RelayPublished { message, .. } => message.supersedes.is_some(),
         Event::RoomOpened { .. }
@@ -468,6 +469,10 @@ pub fn may_take_back(event: &Event) -> bool {
         | Event::ReportRead { .. }
         | Event::RoomSeenAs { .. }
         | Event::RoomExported { .. }
+        | Event::ErasureProposed { .. }
+        | Event::LegalHoldPlaced { .. }
+        | Event::LegalHoldLifted { .. }
+        | Event::RetentionSet { .. }
         | Event::AccessChanged { .. } => false,
     }
 }

@@ -151,6 +151,23 @@ pub enum Refusal {
     /// No such proposal of a legal disclosure, or it was confirmed.
     #[error("no such proposal, or it was confirmed")]
     DisclosureNotFound,
+    /// Nothing is erased in a room that is under a legal hold; told to the coordinator.
+    #[error("the room is under a legal hold: nothing in it is erased until the hold is lifted")]
+    LegalHold,
+    /// No such proposal of an erasure, or it was confirmed; told to the coordinator.
+    #[error("no such proposal of an erasure, or it was confirmed")]
+    ErasureNotFound,
+    /// There are no keys to destroy; told to the coordinator.
+    #[error(
+        "the store is not encrypted: there are no keys whose destruction would erase anything, in it and in its copies"
+    )]
+    StoreNotEncrypted,
+    /// The room has a legal hold.
+    #[error("the room is under a legal hold already")]
+    HeldAlready,
+    /// There is no legal hold to lift.
+    #[error("the room is under no legal hold")]
+    NotHeld,
     /// No such introduction of the caller's organisation, or it was answered.
     #[error("no such introduction, or you have answered it")]
     IntroductionNotFound,

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::erasing::Payloads;
+pub(super) use self::erasing::{Erasing, Erasure};
 use self::matters::Matters;
 pub(super) use self::openings::{Opened, OpenedBy, Opening};
 pub(super) use self::relay::{Relay, RelayBar, RelayWish, only_source};
@@ -19,6 +21,7 @@ use super::mutant::{Mutant, is_on};
 use super::words::{Attribution, Material, Role, Tlp};
 
 mod consents;
+mod erasing;
 mod matters;
 mod openings;
 mod posting;
@@ -142,7 +145,7 @@ pub(super) struct Posted {
     pub(super) relay: Option<Arc<Relay>>,
 }
 
-/// How a message came to be shown to nobody any more but its source and the coordinator.
+/// How a message came to be shown to nobody any more but its source and the coordinator; where it was erased, to nobody at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Fall {
     /// Its source withdrew its consent for it.
@@ -151,6 +154,8 @@ pub(super) enum Fall {
     Retracted,
     /// Another message stands for it.
     Superseded,
+    /// Its words are destroyed.
+    Erased,
 }
 
 /// Who a message was narrowed to by its source.
@@ -214,6 +219,8 @@ pub struct RoomState {
     openings: BTreeSet<Opening>,
     /// What waits for an answer or a moment.
     pub(super) matters: Matters,
+    /// What is erased, or waits for it.
+    pub(super) erasing: Erasing,
     /// Who acknowledged what, and when.
     pub(super) acknowledged: BTreeMap<(Seq, Slot), Timestamp>,
     /// The earliest moment at which something ends or is due.
@@ -243,6 +250,7 @@ impl Default for RoomState {
             ok_since: Vec::new(),
             openings: BTreeSet::new(),
             matters: Matters::default(),
+            erasing: Erasing::default(),
             acknowledged: BTreeMap::new(),
             next_due: None,
         }
@@ -444,6 +452,7 @@ impl RoomState {
                 self.title = title.clone();
                 self.terms = terms.clone();
                 self.opened_at = entry.recorded_at;
+                self.erasing.opened_by = entry.author.as_ref().map(|author| author.organisation.clone());
                 Trace::CoordinatorOnly
             }
             Event::ParticipantAdmitted { organisation, participant, role, attribution, invitation } => {
@@ -667,6 +676,7 @@ impl RoomState {
                 Trace::CoordinatorOnly
             }
             Event::IntroductionProposed { sides } | Event::Introduced { sides } => {
+                self.note_introduced(entry, sides);
                 let [a, b] = sides;
                 let (Some(a), Some(b)) = (known(self, &a.organisation), known(self, &b.organisation)) else {
                     return Trace::Nobody;
@@ -674,14 +684,17 @@ impl RoomState {
                 self.note_matter(a, entry);
                 Trace::Both(a, b)
             }
-            Event::RoomClosed => {
-                self.status = Status::Closed;
+            Event::RoomClosed | Event::RoomReopened => {
+                let closes = matches!(entry.event, Event::RoomClosed);
+                self.status = if closes { Status::Closed } else { Status::Open };
+                self.erasing.closed_at = closes.then_some(entry.recorded_at);
                 Trace::Everybody
             }
-            Event::RoomReopened => {
-                self.status = Status::Open;
-                Trace::Everybody
-            }
+            Event::ErasureProposed { .. }
+            | Event::PayloadsErased { .. }
+            | Event::LegalHoldPlaced { .. }
+            | Event::LegalHoldLifted { .. }
+            | Event::RetentionSet { .. } => self.follow_erasing(entry),
         }
     }
 }

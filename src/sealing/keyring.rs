@@ -1,14 +1,14 @@
 //! The file in the store that holds its keys, encrypted: which are they, and who can read them?
 //!
 //! `magic[8] ‖ store id[16] ‖ id of the key-encryption key[8] ‖ info[32] ‖ ciphertext(frame key[32] ‖ history ‖ tree) ‖ tag[16]`,
-//! 161 bytes before anything is erased. It is replaced as a whole: written anew, synced, renamed, and its folder synced. So after a cut it
+//! 159 bytes before anything is erased. It is replaced as a whole: written anew, synced, renamed, and its folder synced. So after a cut it
 //! is one keyring or the other, and to change the key-encryption key is to write these bytes again, whatever the store holds. The first
 //! version (`samvkr/1`) ends with the root of the tree after the frame key; it is read, and written as the second.
 //!
 //! **An erasure is final with the next key.** What is erased is missing from the tree. A copy of the file from before has it, and is opened
 //! by the key-encryption key of that time: only when that one is changed and destroyed is it gone. So the file keeps the ids of all keys
 //! that it was ever encrypted with, and an erasure is final when its present key is none of those from before it. *History* is: how many
-//! keys, how many of them before the last erasure (16 bits each), how many erasures (32 bits), the ids of the keys, those of the erasures.
+//! keys (16 bits), how many erasures (32 bits), the ids of the keys, and for each erasure its id and how many of the keys were before it.
 //!
 //! It lies outside the log, since what is deleted in sled lies on in old pages and snapshots.
 //!
@@ -34,6 +34,7 @@ const HEAD_BYTES: usize = 8 + 16 + 8 + INFO_BYTES;
 /// Of the first version, which had no history and a tree that nothing was erased from.
 const FILE_BYTES_1: usize = HEAD_BYTES + 64 + TAG_BYTES;
 const KEY_ID_BYTES: usize = 8;
+const ERASURE_BYTES: usize = 18;
 
 /// The keys of a store.
 #[derive(Clone)]
@@ -43,10 +44,9 @@ pub struct Keyring {
     pub(super) tree: Tree,
     /// The key-encryption keys that it was ever encrypted with, in the order of their first use.
     pub(super) used: Vec<KeyId>,
-    /// The first of them that opens no copy in which something is that was erased since.
-    pub(super) used_before_erasure: usize,
-    /// Which erasures were done, by their ids: none is done twice.
-    pub(super) erasures: Vec<[u8; 16]>,
+    /// Which erasures were done, by their ids: none is done twice. With each, how many of the keys had been used before it: they open
+    /// copies that still have what it erased.
+    pub(super) erasures: Vec<([u8; 16], u16)>,
 }
 
 /// Why a store's keys can't be had.
@@ -90,14 +90,7 @@ pub enum KeyringError {
 impl Keyring {
     /// New keys for a store.
     pub(super) fn random(store: Uuid) -> Self {
-        Self {
-            store,
-            frames: random(),
-            tree: Tree::whole(random()),
-            used: Vec::new(),
-            used_before_erasure: 0,
-            erasures: Vec::new(),
-        }
+        Self { store, frames: random(), tree: Tree::whole(random()), used: Vec::new(), erasures: Vec::new() }
     }
 
     /// Notes that it will be encrypted with this key.
@@ -107,20 +100,32 @@ impl Keyring {
         }
     }
 
-    /// Notes that something was erased: whatever key it was encrypted with until now opens a copy that still has it.
-    pub(super) fn note_erasure(&mut self) {
-        self.used_before_erasure = self.used.len();
+    /// Notes an erasure: whatever key the file was encrypted with until now opens a copy that still has what it erases.
+    pub(super) fn note_erasure(&mut self, erasure: [u8; 16]) {
+        self.erasures.push((erasure, self.used.len() as u16));
     }
 
-    /// Whether no copy from before the last erasure is opened by this key.
-    pub(super) fn is_final_with(&self, key: KeyId) -> bool {
-        !self.used[..self.used_before_erasure].contains(&key)
+    /// Whether it has done this erasure.
+    pub(super) fn has_erased(&self, erasure: &[u8; 16]) -> bool {
+        self.erasures.iter().any(|(done, _)| done == erasure)
+    }
+
+    /// Whether no copy of the file from before this erasure is opened by the key, as far as it was done at all.
+    pub(super) fn is_final_with(&self, key: KeyId, erasure: &[u8; 16]) -> bool {
+        let before = self.erasures.iter().find(|(done, _)| done == erasure).map(|(_, before)| usize::from(*before));
+        before.is_some_and(|before| !self.used[..before].contains(&key))
+    }
+
+    /// The same of all of them: no key is forgotten, so the last one was after the most.
+    pub(super) fn are_all_final_with(&self, key: KeyId) -> bool {
+        self.erasures.last().is_none_or(|(last, _)| self.is_final_with(key, last))
     }
 
     /// The bytes of the file.
     fn seal(&self, key: &KeyEncryptionKey) -> Vec<u8> {
         let info = random();
-        let keys_bytes = 32 + 8 + self.used.len() * KEY_ID_BYTES + self.erasures.len() * 16 + self.tree.written_len();
+        let keys_bytes =
+            32 + 6 + self.used.len() * KEY_ID_BYTES + self.erasures.len() * ERASURE_BYTES + self.tree.written_len();
         let mut head = Vec::with_capacity(HEAD_BYTES + keys_bytes + TAG_BYTES);
         head.extend_from_slice(MAGIC);
         head.extend_from_slice(self.store.as_bytes());
@@ -130,10 +135,12 @@ impl Keyring {
         let mut keys = Vec::with_capacity(keys_bytes + TAG_BYTES);
         keys.extend_from_slice(&self.frames[..]);
         keys.extend((self.used.len() as u16).to_be_bytes());
-        keys.extend((self.used_before_erasure as u16).to_be_bytes());
         keys.extend((self.erasures.len() as u32).to_be_bytes());
         self.used.iter().for_each(|id| keys.extend_from_slice(&id.0));
-        self.erasures.iter().for_each(|id| keys.extend_from_slice(id));
+        for (erasure, before) in &self.erasures {
+            keys.extend_from_slice(erasure);
+            keys.extend(before.to_be_bytes());
+        }
         self.tree.write(&mut keys);
         RecordKey::derive(&key.0, Kind::Keyring, &info).seal(&[&head], &mut keys);
         head.extend_from_slice(&keys);
@@ -166,31 +173,28 @@ impl Keyring {
     fn opened(store: Uuid, opened: &[u8]) -> Option<Self> {
         let (frames, rest) = opened.split_first_chunk::<32>()?;
         let (used, rest) = rest.split_first_chunk::<2>()?;
-        let (before, rest) = rest.split_first_chunk::<2>()?;
         let (erased, rest) = rest.split_first_chunk::<4>()?;
-        let (count, used_before_erasure) = (u16::from_be_bytes(*used).into(), u16::from_be_bytes(*before).into());
-        let (ids, rest) = rest.split_at_checked(usize::checked_mul(count, KEY_ID_BYTES)?)?;
-        let (erasures, rest) =
-            rest.split_at_checked(usize::try_from(u32::from_be_bytes(*erased)).ok()?.checked_mul(16)?)?;
-        let erasures = erasures.as_chunks::<16>().0.to_vec();
+        let count = usize::from(u16::from_be_bytes(*used));
+        let erased = usize::try_from(u32::from_be_bytes(*erased)).ok()?;
+        let (ids, rest) = rest.split_at_checked(count * KEY_ID_BYTES)?;
+        let (erasures, rest) = rest.split_at_checked(erased.checked_mul(ERASURE_BYTES)?)?;
+        let erasures = erasures.as_chunks::<ERASURE_BYTES>().0.iter().map(|erasure| {
+            let [id @ .., high, low] = erasure;
+            (*id, u16::from_be_bytes([*high, *low]))
+        });
+        let erasures: Vec<([u8; 16], u16)> = erasures.collect();
         let used = ids.as_chunks::<KEY_ID_BYTES>().0.iter().map(|id| KeyId(*id)).collect();
         let (tree, rest) = Tree::read(rest)?;
-        (rest.is_empty() && used_before_erasure <= count).then_some(())?;
-        Some(Self { store, frames: Zeroizing::new(*frames), tree, used, used_before_erasure, erasures })
+        let is_whole = erasures.iter().all(|(_, before)| usize::from(*before) <= count);
+        (rest.is_empty() && is_whole).then_some(())?;
+        Some(Self { store, frames: Zeroizing::new(*frames), tree, used, erasures })
     }
 
     fn opened_1(store: Uuid, opened: &[u8], key: KeyId) -> Option<Self> {
         let (frames, rest) = opened.split_first_chunk::<32>()?;
         let root = Zeroizing::new(rest.try_into().ok()?);
         let frames = Zeroizing::new(*frames);
-        Some(Self {
-            store,
-            frames,
-            tree: Tree::whole(root),
-            used: vec![key],
-            used_before_erasure: 0,
-            erasures: Vec::new(),
-        })
+        Some(Self { store, frames, tree: Tree::whole(root), used: vec![key], erasures: Vec::new() })
     }
 
     /// Puts it in a file, in place of what is there. After an error what was there is there.
@@ -264,7 +268,7 @@ mod tests {
         keyring.note_use(keys[0].id());
         keyring.write(&path, &keys[0]).expect("written");
         let bytes = std::fs::read(&path).expect("read");
-        assert_eq!(bytes.len(), 161);
+        assert_eq!(bytes.len(), 159);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -290,15 +294,17 @@ mod tests {
         let mut keyring = Keyring::random(STORE);
         keyring.note_use(first);
         keyring.note_use(second);
-        assert!(keyring.is_final_with(second), "nothing was erased");
+        assert!(keyring.are_all_final_with(second), "nothing was erased");
         assert!(keyring.tree.erase(room, "region-a", &(0..=20)));
-        keyring.note_erasure();
+        keyring.note_erasure([5; 16]);
         keyring.note_use(third);
         keyring.write(&path, &keys[1]).expect("written");
         let (again, _) = Keyring::read(&path, STORE, &keys).expect("read");
         assert!(again.tree == keyring.tree && again.tree.leaf(room, "region-a", 20).is_none());
         assert_eq!(again.used, [first, second, third]);
-        assert_eq!([first, second, third].map(|key| again.is_final_with(key)), [false, false, true]);
+        assert_eq!([first, second, third].map(|key| again.is_final_with(key, &[5; 16])), [false, false, true]);
+        assert_eq!([first, second, third].map(|key| again.are_all_final_with(key)), [false, false, true]);
+        assert!(again.has_erased(&[5; 16]) && !again.has_erased(&[6; 16]) && !again.is_final_with(third, &[6; 16]));
     }
 
     /// A file as the first version wrote it: keys of one byte each, under a key of ones.

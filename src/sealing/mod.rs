@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! key-encryption key, from outside the store ([`source`])
-//!   └─ keyring file: frame key, root of the tree ([`keyring`])
+//!   └─ keyring file: frame key, what is left of the tree ([`keyring`])
 //!        └─ data key of (room, source) ── key of one entry ([`tree`])
 //!             └─ record key, from 32 random bytes that lie beside the ciphertext ([`record`])
 //! ```
@@ -16,6 +16,9 @@
 //! since a store that was rolled back or restored gives the same number again to something else. **A record fits one place**: room,
 //! position, author and kind are authenticated with it, so a record that was moved, swapped or cut short does not open.
 //! **Integrity is not left to encryption**: digests and chain ([`crate::room::chain`]) are over the plain text, and verify as ever.
+//!
+//! **Erasure destroys keys, and rewrites nothing.** The keyring keeps what is left of the tree; what lies in the log, in its copies and in
+//! backups opens no more. It is final once the key-encryption key is another, since older copies of the keyring open with the old one.
 //!
 //! It keeps out who has the disk, a copy of it or a backup. It does not keep out who controls the running server.
 //!
@@ -27,8 +30,12 @@ pub mod source;
 mod tree;
 mod vault;
 
+/// What makes erasures final, as it is told wherever it is still to be done.
+pub const FINISH_ERASURES: &str = "make another key (`samverkan keys create FILE`), name it as store.key and the former as store.former_key, \
+                                   `samverkan reload`, and destroy the former and all its copies";
+
 pub use keyring::{KEYRING_FILE, Keyring, KeyringError};
 pub use source::{KeyEncryptionKey, KeyId, KeySource, KeySourceError};
 pub(crate) use vault::PayloadKey;
 pub(crate) use vault::SEALED_FRAME_OVERHEAD;
-pub use vault::{Holds, Positions, Vault};
+pub use vault::{Holds, Positions, Vault, erasures_wait_for};

@@ -30,9 +30,14 @@ const LEAF: usize = DATA_KEY_BITS + DIGITS;
 const ROW: usize = LEAF - 1;
 
 fn child(node: &Node, place: u8) -> Node {
+    Zeroizing::new(mac(node, &[place]))
+}
+
+/// HMAC-SHA-256 under a node's key. Below a leaf there are no nodes, so that it is free for something else there.
+pub(super) fn mac(node: &Node, bytes: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(&node[..]).expect("HMAC takes a key of any length");
-    mac.update(&[place]);
-    Zeroizing::new(mac.finalize().into_bytes().into())
+    mac.update(bytes);
+    mac.finalize().into_bytes().into()
 }
 
 /// Where the data key of a room and a source stands. `source`: an organisation id; empty for what has no source, such as a record of the

@@ -91,6 +91,16 @@ impl fmt::Debug for Vault {
     }
 }
 
+/// Which key must be changed and destroyed before the erasures in the store of `folder` are final, as its keyring says now, while a
+/// server may have the store open. `None`: none, or there is no keyring that opens.
+pub fn erasures_wait_for(folder: &Path, keys: &[KeyEncryptionKey]) -> Option<KeyId> {
+    let file = folder.join(KEYRING_FILE);
+    let store = Uuid::from_bytes(std::fs::read(&file).ok()?.get(8..24)?.try_into().ok()?);
+    let (keyring, which) = Keyring::read(&file, store, keys).ok()?;
+    let key = keys[which].id();
+    (!keyring.are_all_final_with(key)).then_some(key)
+}
+
 /// What is wrong with something that was to be opened.
 type What = &'static str;
 
@@ -172,7 +182,7 @@ impl Vault {
         // One writer at a time; readers go on until the new keyring takes the place of the old one.
         let key = keys.sealed_with.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keyring = keys.keyring().clone();
-        if keyring.erasures.contains(erasure.as_bytes()) {
+        if keyring.has_erased(erasure.as_bytes()) {
             return Ok(false);
         }
         for (source, positions) in payloads {
@@ -186,11 +196,10 @@ impl Vault {
                 }
             }
         }
-        keyring.erasures.push(*erasure.as_bytes());
         if let Some(present) = keyring.tree.first(room, SNAPSHOTS) {
             keyring.tree.erase(room, SNAPSHOTS, &(0..=present));
         }
-        keyring.note_erasure();
+        keyring.note_erasure(*erasure.as_bytes());
         if let Some(file) = &keys.file {
             keyring.write(file, &key)?;
         }
@@ -204,7 +213,14 @@ impl Vault {
     pub fn erasures_wait_for(&self) -> Option<KeyId> {
         let keys = self.0.as_ref()?;
         let key = keys.sealed_with.lock().unwrap_or_else(PoisonError::into_inner).id();
-        (!keys.keyring().is_final_with(key)).then_some(key)
+        (!keys.keyring().are_all_final_with(key)).then_some(key)
+    }
+
+    /// Whether the erasure is done, and no key that is in use opens a copy of the keyring from before it.
+    pub fn is_final(&self, erasure: ErasureId) -> bool {
+        let Some(keys) = &self.0 else { return false };
+        let key = keys.sealed_with.lock().unwrap_or_else(PoisonError::into_inner).id();
+        keys.keyring().is_final_with(key, erasure.as_bytes())
     }
 
     /// The key with which one payload is encrypted, in which lane it stands, and the salt of the payload's digest. `source`: the
@@ -240,6 +256,13 @@ impl Vault {
                 PayloadKey::Key(key, salt)
             }
         }
+    }
+
+    /// The digest of the request that opened a room as the directory keeps it: it tells nothing about the request once its key is
+    /// destroyed. `None`: it is, or there are no keys.
+    pub(crate) fn bind_opening(&self, room: RoomId, digest: &[u8; 32]) -> Option<[u8; 32]> {
+        let leaf = self.0.as_ref()?.leaf(room, RoomId::OPENING, 0)?;
+        Some(tree::mac(&leaf, digest))
     }
 
     /// A frame as it is stored. `random` draws 32 bytes.
@@ -445,7 +468,7 @@ mod tests {
         let payloads: [Positions; 2] = [("region-a".into(), 0..=20), ("region-b".into(), 7..=7)];
         assert!(vault.erase(erasure(1), ROOM, &payloads).expect("written"));
         assert!(!vault.erase(erasure(1), ROOM, &payloads).expect("nothing to write"), "erased before");
-        assert_eq!(vault.erasures_wait_for(), Some(first.id()));
+        assert_eq!((vault.erasures_wait_for(), vault.is_final(erasure(1))), (Some(first.id()), false));
 
         let check = |vault: &Vault| {
             let open = |source, seq| vault.key_to_open(ROOM, source, Seq(seq), 0, &INFO);
@@ -464,9 +487,12 @@ mod tests {
         check(&vault);
         assert_eq!(vault.rotate(&keys[0]).expect("written"), Some(keys[1].id()));
         assert_eq!(vault.erasures_wait_for(), None, "the new key opens no copy from before");
+        assert!(vault.is_final(erasure(1)) && !vault.is_final(erasure(2)));
         assert_ne!(std::fs::read(folder.path().join(KEYRING_FILE)).expect("read"), copy);
+        assert_eq!(erasures_wait_for(folder.path(), &keys), None);
         vault.rotate(&keys[1]).expect("written");
         assert_eq!(vault.erasures_wait_for(), Some(keys[1].id()), "the former key is back, and opens the old copies");
+        assert_eq!(erasures_wait_for(folder.path(), &keys), Some(keys[1].id()));
     }
 
     #[test]

@@ -132,6 +132,15 @@ table! {
     LIST_AUDIT_RECORDS: "/samverkan.v1.AuditService/ListAuditRecords", Coordinator, Reads;
     TAIL_AUDIT_RECORDS: "/samverkan.v1.AuditService/TailAuditRecords", Coordinator, Reads;
     TAKE_BACKUP: "/samverkan.v1.BackupService/TakeBackup", Coordinator, Reads;
+
+    PROPOSE_ERASURE: "/samverkan.v1.ErasureService/ProposeErasure", RoomDecides, Writes;
+    CONFIRM_ERASURE: "/samverkan.v1.ErasureService/ConfirmErasure", RoomDecides, Writes;
+    LIST_ERASURES: "/samverkan.v1.ErasureService/ListErasures", RoomDecides, Reads;
+    PLACE_LEGAL_HOLD: "/samverkan.v1.ErasureService/PlaceLegalHold", RoomDecides, Writes;
+    LIFT_LEGAL_HOLD: "/samverkan.v1.ErasureService/LiftLegalHold", RoomDecides, Writes;
+    SET_RETENTION: "/samverkan.v1.ErasureService/SetRetention", RoomDecides, Writes;
+    LIST_RETENTION: "/samverkan.v1.ErasureService/ListRetention", Coordinator, Reads;
+
     CREATE_INVITE: "/samverkan.v1.InviteService/CreateInvite", Coordinator, Writes;
     APPROVE_INVITE: "/samverkan.v1.InviteService/ApproveInvite", Coordinator, Writes;
     REVOKE_INVITE: "/samverkan.v1.InviteService/RevokeInvite", Coordinator, Writes;
@@ -319,7 +328,7 @@ mod tests {
                 || method.path.contains("AuditService")
                 || method.path.contains("BackupService")
                 || method.path.contains("InviteService")
-                || ["/OpenRoom", "/RecordConnection", "/ListConnections"]
+                || ["/OpenRoom", "/RecordConnection", "/ListConnections", "/ListRetention"]
                     .iter()
                     .any(|name| method.path.ends_with(name));
             assert_eq!(method.who == Who::Coordinator, theirs, "{}", method.path);

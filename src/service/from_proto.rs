@@ -11,6 +11,7 @@ mod consent;
 mod coordination;
 mod draft;
 mod enrolment;
+mod erasure;
 mod fields;
 mod message;
 mod relay;
@@ -32,6 +33,9 @@ pub(super) use self::coordination::{
 };
 pub(super) use self::enrolment::{
     NewcomerInvite, approve_invite, create_invite, enrol, renew_certificate, revoke_invite,
+};
+pub(super) use self::erasure::{
+    confirm_erasure, lift_legal_hold, list_erasures, place_legal_hold, propose_erasure, set_retention,
 };
 use self::fields::Fields;
 pub(super) use self::message::{acknowledge_message, explain_audience, get_receipts, retract_message};
@@ -106,6 +110,11 @@ writes!(
     CreateInviteRequest,
     ApproveInviteRequest,
     RevokeInviteRequest,
+    ProposeErasureRequest,
+    ConfirmErasureRequest,
+    PlaceLegalHoldRequest,
+    LiftLegalHoldRequest,
+    SetRetentionRequest,
 );
 
 /// Which write this is: its request id, taken out of the request, and the digest of method and what remains.

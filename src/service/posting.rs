@@ -161,6 +161,7 @@ fn ends_the_stream(error: &CallError) -> bool {
             | Failure::TooFast { .. }
             | Failure::StoreFull
             | Failure::StoreFailed { .. }
+            | Failure::NotErased
             | Failure::ShuttingDown,
         )
         | CallError::Invalid(_)

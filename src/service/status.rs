@@ -97,6 +97,7 @@ impl CallError {
             Self::Failed(Failure::Busy(_)) => "busy",
             Self::Failed(Failure::StoreFull) => "store-full",
             Self::Failed(Failure::StoreFailed { .. }) => "store-failed",
+            Self::Failed(Failure::NotErased) => "not-erased",
             Self::Failed(Failure::Damaged) => "damaged",
             Self::Ended(Ended::Stopping) | Self::Failed(Failure::ShuttingDown) => "shutting-down",
             Self::Failed(Failure::TooFast { .. }) => "too-fast",
@@ -317,6 +318,10 @@ fn of_failure(failure: &Failure) -> Answer {
             };
             Answer { outcome, ..Answer::new(Code::Unavailable, ErrorReason::StoreFailed, &text) }
         }
+        Failure::NotErased => {
+            let answer = Answer::new(Code::Unavailable, ErrorReason::NotErased, &text);
+            Answer { outcome: WriteOutcome::Unknown, ..answer }
+        }
         Failure::Damaged => Answer::new(Code::DataLoss, ErrorReason::RoomDamaged, &text),
         Failure::ShuttingDown => Answer::new(Code::Unavailable, ErrorReason::ShuttingDown, &text),
     }
@@ -386,6 +391,11 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::PoliceForwardingNotAllowed => (Code::FailedPrecondition, ErrorReason::PoliceForwardingNotAllowed),
         Refusal::SecondPersonRequired => (Code::PermissionDenied, ErrorReason::SecondPersonRequired),
         Refusal::DisclosureNotFound => (Code::NotFound, ErrorReason::DisclosureNotFound),
+        Refusal::LegalHold => (Code::FailedPrecondition, ErrorReason::LegalHold),
+        Refusal::ErasureNotFound => (Code::NotFound, ErrorReason::ErasureNotFound),
+        Refusal::StoreNotEncrypted => (Code::FailedPrecondition, ErrorReason::StoreNotEncrypted),
+        Refusal::HeldAlready => (Code::AlreadyExists, ErrorReason::LegalHoldPlaced),
+        Refusal::NotHeld => (Code::FailedPrecondition, ErrorReason::NoLegalHold),
         Refusal::IntroductionNotFound => (Code::NotFound, ErrorReason::IntroductionNotFound),
         Refusal::AlreadyRevoked => (Code::AlreadyExists, ErrorReason::AlreadyRevoked),
         Refusal::ActorNotRevoked => (Code::FailedPrecondition, ErrorReason::ActorNotRevoked),
@@ -476,6 +486,11 @@ mod tests {
             Refusal::PoliceForwardingNotAllowed,
             Refusal::SecondPersonRequired,
             Refusal::DisclosureNotFound,
+            Refusal::LegalHold,
+            Refusal::ErasureNotFound,
+            Refusal::StoreNotEncrypted,
+            Refusal::HeldAlready,
+            Refusal::NotHeld,
             Refusal::IntroductionNotFound,
             Refusal::AlreadyRevoked,
             Refusal::ActorNotRevoked,
@@ -495,6 +510,7 @@ mod tests {
             Failure::TooFast { what: "writes", retry: Duration::from_secs(1) },
             Failure::StoreFull,
             Failure::StoreFailed { outcome: Outcome::Unknown },
+            Failure::NotErased,
             Failure::Damaged,
             Failure::ShuttingDown,
         ];

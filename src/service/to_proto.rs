@@ -6,12 +6,14 @@
 
 mod access;
 mod audit;
+mod erasure;
 mod happened;
 mod records;
 mod words;
 
 pub(super) use self::access::{live_connection, revocation};
 pub(super) use self::audit::audit_record;
+pub(super) use self::erasure::{erasure, retention};
 use self::happened::content;
 pub(super) use self::records::{connection, invite, receipts, seen_as};
 use self::words::{

@@ -32,9 +32,10 @@ use crate::api::{
     self, access_service_server::AccessServiceServer, audit_service_server::AuditServiceServer,
     backup_service_server::BackupServiceServer, certificate_service_server::CertificateServiceServer,
     consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
-    intake_service_server::IntakeServiceServer, invite_service_server::InviteServiceServer,
-    message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
-    relay_service_server::RelayServiceServer, room_service_server::RoomServiceServer,
+    erasure_service_server::ErasureServiceServer, intake_service_server::IntakeServiceServer,
+    invite_service_server::InviteServiceServer, message_service_server::MessageServiceServer,
+    organisation_service_server::OrganisationServiceServer, relay_service_server::RelayServiceServer,
+    room_service_server::RoomServiceServer,
 };
 use crate::identity::{Accepted, Caller, GuardedIo};
 use crate::limits;
@@ -86,7 +87,7 @@ impl Serving {
 }
 
 /// Services with a health of their own; the empty name is the whole server.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     "",
     "samverkan.v1.IntakeService",
     "samverkan.v1.RoomService",
@@ -98,6 +99,7 @@ const SERVICES: [&str; 13] = [
     "samverkan.v1.AccessService",
     "samverkan.v1.AuditService",
     "samverkan.v1.BackupService",
+    "samverkan.v1.ErasureService",
     "samverkan.v1.InviteService",
     "samverkan.v1.CertificateService",
 ];
@@ -159,6 +161,7 @@ impl Services {
         serve!(AccessServiceServer::new(edge.clone()));
         serve!(AuditServiceServer::new(edge.clone()));
         serve!(BackupServiceServer::new(edge.clone()));
+        serve!(ErasureServiceServer::new(edge.clone()));
         serve!(InviteServiceServer::new(edge.clone()));
         serve!(CertificateServiceServer::new(edge.clone()));
         serve!(health.service);

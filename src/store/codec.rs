@@ -102,6 +102,13 @@ pub fn seal<E: Logged>(entry: &E, room: RoomId, vault: &Vault, random: impl FnOn
     Sealed { seq: entry.seq(), stored: pb::StoredEntry { header, payload: Some(payload) } }
 }
 
+/// The entry as it is read once its key is destroyed.
+pub(crate) fn without_words(entry: &Entry) -> Entry {
+    let Unsealed { header, payload } = to_stored::entry(entry);
+    let payload = if payload.is_some() { Payload::Erased } else { Payload::None };
+    from_stored::entry(&header, &payload).expect("what is written can be read")
+}
+
 /// Whose words an entry's payload is: its author's organisation, or nobody's.
 fn source(header: &pb::Header) -> &str {
     header.author.split('/').nth(1).unwrap_or_default()

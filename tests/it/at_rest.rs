@@ -15,7 +15,7 @@ const TITLE: &str = "CANARY-TITLE";
 const MESSAGES: usize = 600;
 
 /// How often each word is in the files below a folder, whatever its case.
-fn found(folder: &Path, words: &[&str]) -> Vec<usize> {
+pub(crate) fn found(folder: &Path, words: &[&str]) -> Vec<usize> {
     let mut counts = vec![0; words.len()];
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -21,12 +21,12 @@ use tonic::Status;
 use crate::world::{Answers, Peer, World, id, logs, reason, sharing_logs, texts};
 
 /// A folder for contexts, backups and restored stores.
-struct Ground {
+pub(crate) struct Ground {
     folder: TempDir,
 }
 
 impl Ground {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let ground = Self { folder: tempfile::tempdir().expect("a folder") };
         let contexts = Contexts::at(ground.path("contexts"));
         for organisation in ["cert-se", "region-a"] {
@@ -36,7 +36,7 @@ impl Ground {
         ground
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -48,31 +48,31 @@ impl Ground {
     }
 
     /// Runs the program in a thread that may wait: the server may be in this process.
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(arguments);
         tokio::task::spawn_blocking(move || command.output().expect("the program starts")).await.expect("it ends")
     }
 
-    async fn done(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn done(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments).await;
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// Its exit code is this one, and it says these words.
-    async fn refused(&self, arguments: &[&str], code: i32, words: &[&str]) {
+    pub(crate) async fn refused(&self, arguments: &[&str], code: i32, words: &[&str]) {
         let output = self.run(arguments).await;
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {words:?}: {said}");
     }
 
-    async fn back_up(&self, directory: &str) -> Value {
+    pub(crate) async fn back_up(&self, directory: &str) -> Value {
         self.done(&["backup", "--directory", directory, "--context", "cert-se"]).await
     }
 
     /// Copies of the keys, as an operator keeps them.
-    fn keep_keys(&self, world: &World) {
+    pub(crate) fn keep_keys(&self, world: &World) {
         fs::copy(world.store().join("keyring"), self.path("keyring")).expect("copied");
         fs::copy(world.key(), self.path("store.key")).expect("copied");
     }
@@ -113,7 +113,8 @@ async fn no_backup(peer: &Peer, request: &pb::TakeBackupRequest) -> String {
     }
 }
 
-const RESTORE: [&str; 8] = ["restore", "backups", "--store", "restored", "--keyring", "keyring", "--key", "store.key"];
+pub(crate) const RESTORE: [&str; 8] =
+    ["restore", "backups", "--store", "restored", "--keyring", "keyring", "--key", "store.key"];
 
 /// A room of `region-a` and `region-b`, which share logs.
 async fn incident(world: &World) -> (Peer, Peer, Peer, String) {
@@ -124,7 +125,7 @@ async fn incident(world: &World) -> (Peer, Peer, Peer, String) {
     (coordinator, a, b, room)
 }
 
-async fn everything(peer: &Peer, room: &str) -> Vec<pb::Delivery> {
+pub(crate) async fn everything(peer: &Peer, room: &str) -> Vec<pb::Delivery> {
     let mut all = Vec::new();
     loop {
         let page = peer.list(room, all.len() as u64).await.expect("a page");

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use samverkan::room::event::{
-    AccessChange, AskedFor, Command, Draft, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject,
+    AccessChange, AskedFor, Command, Draft, ErasureScope, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject,
 };
 use samverkan::room::ids::{
-    Actor, ActorKind, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
-    ParticipantId, RecallId, ReleaseId, Seq, Timestamp,
+    Actor, ActorKind, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId,
+    OrganisationId, ParticipantId, RecallId, ReleaseId, Seq, Timestamp,
 };
 use samverkan::room::state::Status;
 use samverkan::room::words::{
@@ -172,6 +172,8 @@ pub(crate) struct Cast {
     pub(crate) others: Vec<OrganisationId>,
     /// Organisations that are named by others and never come.
     pub(crate) strangers: Vec<OrganisationId>,
+    /// Whether words are erased, too.
+    pub(crate) erases: bool,
 }
 
 impl Default for Cast {
@@ -180,6 +182,7 @@ impl Default for Cast {
             coordinator: organisation("cert-se"),
             others: ["region-a", "region-b", "muni-c", "hospital-d", "vendor-v", "police-p"].map(organisation).to_vec(),
             strangers: vec![organisation("nobody-n")],
+            erases: false,
         }
     }
 }
@@ -223,8 +226,43 @@ impl Cast {
             1..=60 => 0,
             _ => rng.below(4) as i64 * MINUTE,
         };
+        if self.erases
+            && rng.chance(8)
+            && let Some((caller, command)) = self.wish_of_erasure(rng, room, label)
+        {
+            return Step { after, caller, command };
+        }
         let (caller, command) = self.wish(rng, room, label, room.now.0 + after);
         Step { after, caller, command }
+    }
+
+    fn wish_of_erasure(&self, rng: &mut Rng, room: &PureRoom, label: &str) -> Option<(Actor, Command)> {
+        let persons = [user(&self.coordinator, "anna"), user(&self.coordinator, "olle")];
+        let proposed = room.find(|event| match event {
+            Event::ErasureProposed { erasure, .. } => Some(*erasure),
+            _ => None,
+        });
+        if rng.chance(60)
+            && let Some(erasure) = rng.pick_any(&proposed)
+        {
+            return Some((rng.pick(&persons), Command::ConfirmErasure { erasure }));
+        }
+        let reason = || "r".into();
+        let command = match rng.below(10) {
+            0 => Command::PlaceLegalHold { reason: reason() },
+            1 | 2 => Command::LiftLegalHold { reason: reason() },
+            3 => Command::SetRetention { years: Some(5) },
+            what => {
+                let what = match what {
+                    4 | 5 => ErasureScope::Participant(self.any_name(rng)),
+                    6 if rng.chance(20) => ErasureScope::Room,
+                    _ => ErasureScope::Message(rng.pick_any(&room.messages().collect::<Vec<_>>())?),
+                };
+                let erasure = ErasureId::from_bytes(id_of(&format!("erasure/{label}")));
+                Command::ProposeErasure { erasure, what, basis: reason() }
+            }
+        };
+        Some((rng.pick(&persons), command))
     }
 
     fn wish(&self, rng: &mut Rng, room: &PureRoom, label: &str, now: i64) -> (Actor, Command) {

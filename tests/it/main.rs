@@ -9,6 +9,7 @@ mod disclosure;
 mod doctor;
 mod edge;
 mod enrolment;
+mod erasure;
 mod export;
 mod failure_modes;
 mod golden;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use samverkan::room::consent::{Name, Scope};
-use samverkan::room::event::{Entry, Event, Message};
+use samverkan::room::event::{Entry, ErasureScope, Event, Message};
 use samverkan::room::ids::{Actor, MessageId, OrganisationId, ParticipantId, Timestamp};
 use samverkan::room::words::{Answer, Attribution, Audience, Material, Role, Sharing};
 
@@ -96,6 +96,8 @@ pub(crate) struct Model {
     places: BTreeMap<MessageId, usize>,
     /// Where a message fell: the entry, the message's place.
     falls: Vec<(usize, usize)>,
+    /// Where a message was erased: the entry, the message's place.
+    erased: Vec<(usize, usize)>,
     openings: Vec<Opening>,
 }
 
@@ -204,6 +206,17 @@ impl Model {
             Event::MessageRetracted { message, .. } => {
                 self.falls.extend(self.places.get(message).map(|place| (at, *place)));
             }
+            Event::PayloadsErased { what, .. } => {
+                let is_it = |place: usize| match what {
+                    ErasureScope::Message(message) => self.places.get(message) == Some(&place),
+                    ErasureScope::Participant(of) => number(of) == Some(self.posts[&place].source),
+                    ErasureScope::Room => true,
+                };
+                let erased: Vec<_> =
+                    self.posts.keys().filter(|place| is_it(**place)).map(|place| (at, *place)).collect();
+                self.falls.extend(&erased);
+                self.erased.extend(erased);
+            }
             Event::RoomClosed => moment.is_closed = true,
             Event::RoomReopened => moment.is_closed = false,
             Event::RoomOpened { .. }
@@ -233,6 +246,10 @@ impl Model {
             | Event::ReportRead { .. }
             | Event::RoomSeenAs { .. }
             | Event::RoomExported { .. }
+            | Event::ErasureProposed { .. }
+            | Event::LegalHoldPlaced { .. }
+            | Event::LegalHoldLifted { .. }
+            | Event::RetentionSet { .. }
             | Event::AccessChanged { .. } => {}
         }
     }
@@ -346,6 +363,11 @@ impl Model {
     /// Retracted, withdrawn as a message, or superseded.
     fn has_fallen(&self, place: usize, t: usize) -> bool {
         self.falls.iter().any(|(at, fallen)| *fallen == place && *at <= t)
+    }
+
+    /// Its words are destroyed.
+    fn is_erased(&self, place: usize, t: usize) -> bool {
+        self.erased.iter().any(|(at, erased)| *erased == place && *at <= t)
     }
 
     /// The message itself has fallen, or one that it is made from.

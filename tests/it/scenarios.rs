@@ -8,8 +8,8 @@ use std::sync::Arc;
 use samverkan::room::consent::ConsentChange;
 use samverkan::room::directory::{Connection, Directory, DirectoryCommand, DirectoryEntry};
 use samverkan::room::disclose::{
-    Disclosed, Previewed, Reader, consent, explain, invitations, preview, preview_relay, receipts, report, reports,
-    room, roster, see_as,
+    Disclosed, Previewed, Reader, consent, erasures, explain, invitations, preview, preview_relay, receipts, report,
+    reports, room, roster, see_as,
 };
 use samverkan::room::event::{self, AccessChange, OpenRoom, OpeningReport, Request};
 use samverkan::room::ids::{
@@ -28,8 +28,8 @@ mod wishes;
 
 use telling::{audience_reason, report_words};
 use wishes::{
-    actor, ask_id, asked_for, change, coordinator, disclosure_id, draft, intake, introduction_id, messages, moment,
-    name, names, recall, recall_id, relay_draft, release_id, scope, subject,
+    actor, ask_id, asked_for, change, coordinator, disclosure_id, draft, erasure_id, intake, introduction_id, messages,
+    moment, name, names, recall, recall_id, relay_draft, release_id, scope, subject,
 };
 
 const COORDINATOR: &str = "cert-se";
@@ -219,6 +219,10 @@ impl PureWorld {
                 let PureRoom { state, mailboxes, now, .. } = &self.here.room;
                 let shown = receipts(state, mailboxes, Reader::new(state, &caller)?, message(&command.words[1]), *now)?;
                 Ok(self.receipts(shown.get()))
+            }
+            "erasures" => {
+                let PureRoom { state, now, .. } = &self.here.room;
+                Ok(self.erasures(&erasures(state, Reader::new(state, &caller)?, *now)?))
             }
             "explain" => {
                 let PureRoom { state, now, .. } = &self.here.room;
@@ -440,6 +444,19 @@ impl PureWorld {
                 suppress_until: moment(command, "suppress", now),
             },
             "confirm" => event::Command::ConfirmLegalDisclosure { disclosure: disclosure_id(word(0)) },
+            "erase" => event::Command::ProposeErasure {
+                erasure: erasure_id(command.field("as").unwrap_or("an erasure")),
+                what: match word(0) {
+                    "room" => event::ErasureScope::Room,
+                    label if label.starts_with('#') => event::ErasureScope::Message(message(label)),
+                    of => event::ErasureScope::Participant(name(of)),
+                },
+                basis: field("basis"),
+            },
+            "confirm-erasure" => event::Command::ConfirmErasure { erasure: erasure_id(word(0)) },
+            "hold" => event::Command::PlaceLegalHold { reason: field("reason") },
+            "lift" => event::Command::LiftLegalHold { reason: field("reason") },
+            "keep" => event::Command::SetRetention { years: word(0).parse().ok() },
             "introduce" => {
                 let mut side = |at: usize, words| {
                     let label = format!("{}/{}", command.field("as").unwrap_or("an introduction"), word(at));

@@ -158,6 +158,12 @@ impl Command {
             "forward",
             "disclose",
             "confirm",
+            "erase",
+            "confirm-erasure",
+            "hold",
+            "lift",
+            "keep",
+            "erasures",
             "introduce",
             "connect",
             "connections",
@@ -365,6 +371,11 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::PoliceForwardingNotAllowed => "POLICE_FORWARDING_NOT_ALLOWED",
         Refusal::SecondPersonRequired => "SECOND_PERSON_REQUIRED",
         Refusal::DisclosureNotFound => "DISCLOSURE_NOT_FOUND",
+        Refusal::LegalHold => "LEGAL_HOLD",
+        Refusal::ErasureNotFound => "ERASURE_NOT_FOUND",
+        Refusal::StoreNotEncrypted => "STORE_NOT_ENCRYPTED",
+        Refusal::HeldAlready => "LEGAL_HOLD_PLACED",
+        Refusal::NotHeld => "NO_LEGAL_HOLD",
         Refusal::IntroductionNotFound => "INTRODUCTION_NOT_FOUND",
         Refusal::InviteNotValid => "INVITE_NOT_VALID",
         Refusal::InviteNotOpen => "INVITE_NOT_OPEN",
@@ -374,6 +385,12 @@ pub(crate) fn reason(refusal: &Refusal) -> String {
         Refusal::RenewalNotPermitted => "RENEWAL_NOT_PERMITTED",
     };
     reason.to_owned()
+}
+
+/// A line of the list of erasures.
+pub(crate) fn erasure(id: &str, what: &str, basis: &str, by: &str, confirmed: Option<String>) -> String {
+    let state = confirmed.map_or_else(|| "waits".to_owned(), |by| format!("confirmed by {by}"));
+    format!("{id}: {what} under \"{basis}\", proposed by {by}, {state}")
 }
 
 #[test]

@@ -125,14 +125,7 @@ impl Room {
         for event in events {
             let is_post = matches!(event, Event::MessagePosted { .. });
             let seq = self.state.next();
-            let entry = Entry {
-                seq,
-                recorded_at: self.now,
-                author: Some(caller.clone()),
-                request: None,
-                event,
-                is_erased: false,
-            };
+            let entry = Entry::new(seq, self.now, Some(&caller), None, event);
             fold(&mut self.state, &entry);
             self.mailboxes.follow(&self.state, &entry);
             if is_post {

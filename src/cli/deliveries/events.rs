@@ -17,6 +17,7 @@ pub(super) fn id_of(content: &Content) -> Option<&str> {
         Content::MessagesReleased(released) => &released.release_id,
         Content::ConsentAsked(asked) => &asked.ask_id,
         Content::LegalDisclosureProposed(proposed) => &proposed.disclosure_id,
+        Content::ErasureProposed(proposed) => &proposed.erasure_id,
         Content::IntroductionProposed(proposed) => &proposed.introduction_id,
         _ => return None,
     };
@@ -245,6 +246,31 @@ impl Teller {
         told.answer(format!("another person confirms with: {}", self.command(&format!("legal confirm {index}"))))
     }
 
+    pub(super) fn erasure_proposed(&self, index: u64, proposed: &pb::ErasureProposed) -> Told {
+        use pb::erasure_proposed::Scope;
+        let what = match &proposed.scope {
+            None => "something".to_owned(),
+            Some(Scope::MessageId(message)) => format!("message {}", self.place(message)),
+            Some(Scope::Participant(of)) => format!("all that {} has written", name(Some(of))),
+            Some(Scope::Room(_)) => "all that was written in this room".to_owned(),
+        };
+        Told::from(format!("{} proposes to erase {what} for good: {}", proposed.actor, one_line(&proposed.basis)))
+            .answer(format!("another person confirms with: {}", self.command(&format!("erasure confirm {index}"))))
+    }
+
+    pub(super) fn payloads_erased(&self, erased: &pb::PayloadsErased) -> Told {
+        use pb::payloads_erased::Scope;
+        let what = match &erased.scope {
+            None => "something".to_owned(),
+            Some(Scope::MessageId(message)) => format!("message {}", self.place(message)),
+            Some(Scope::Participant(of)) if is_caller(Some(of)) => "all that you had written".to_owned(),
+            Some(Scope::Participant(of)) => format!("all that {} had written", name(Some(of))),
+            Some(Scope::Room(_)) => "all that was written in this room".to_owned(),
+        };
+        let told = Told::from(format!("{what} was erased for good: {}", one_line(&erased.basis)));
+        if erased.actors.is_empty() { told } else { told.more(format!("decided by {}", erased.actors.join(" and "))) }
+    }
+
     pub(super) fn legally_disclosed(&self, disclosed: &pb::LegallyDisclosed) -> Told {
         let statute = one_line(&disclosed.statute);
         let messages = self.messages(&disclosed.message_ids);
@@ -351,6 +377,22 @@ pub(super) fn access_changed(changed: &pb::AccessChanged) -> Told {
         pb::AccessChange::ActorReinstated => format!("{by} let {actor} in again").into(),
         pb::AccessChange::Unspecified => format!("{by} changed the access of {actor}").into(),
     }
+}
+
+pub(super) fn legal_hold_placed(placed: &pb::LegalHoldPlaced) -> Told {
+    format!("{} put the room under a legal hold, nothing is erased: {}", placed.actor, one_line(&placed.reason)).into()
+}
+
+pub(super) fn legal_hold_lifted(lifted: &pb::LegalHoldLifted) -> Told {
+    format!("{} lifted the legal hold: {}", lifted.actor, one_line(&lifted.reason)).into()
+}
+
+pub(super) fn retention_set(set: &pb::RetentionSet) -> Told {
+    match set.years {
+        Some(years) => format!("{} set that the room is due to be erased {years} years after closing", set.actor),
+        None => format!("{} set that the room is never due to be erased", set.actor),
+    }
+    .into()
 }
 
 fn withdrawn_ranges(ranges: &[pb::IndexRange]) -> String {

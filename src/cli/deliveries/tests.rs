@@ -6,6 +6,8 @@ use super::*;
 use crate::cli::json;
 use pb::delivery::Content;
 
+mod erasures;
+
 const FIRST: &str = "00000001-0000-4000-8000-000000000000";
 const SECOND: &str = "00000002-0000-4000-8000-000000000000";
 const UNKNOWN: &str = "ffffffff-0000-4000-8000-000000000000";
@@ -619,6 +621,13 @@ fn every_kind_has_its_own_word_and_keys_for_programs() {
     let disclosed =
         ["disclosure_id", "participant", "statute", "message_ids", "receiver", "suppress_until_time", "actors"];
     keys(Content::LegallyDisclosed(Default::default()), "legally_disclosed", &disclosed);
+    let erasure = ["erasure_id", "scope", "basis", "actor"];
+    keys(Content::ErasureProposed(Default::default()), "erasure_proposed", &erasure);
+    let erased = ["erasure_id", "scope", "basis", "actors"];
+    keys(Content::PayloadsErased(Default::default()), "payloads_erased", &erased);
+    keys(Content::LegalHoldPlaced(Default::default()), "legal_hold_placed", &["reason", "actor"]);
+    keys(Content::LegalHoldLifted(Default::default()), "legal_hold_lifted", &["reason", "actor"]);
+    keys(Content::RetentionSet(Default::default()), "retention_set", &["years", "actor"]);
     keys(Content::IntroductionProposed(Default::default()), "introduction_proposed", &["introduction_id", "text"]);
     keys(Content::IntroductionSent(Default::default()), "introduction_sent", &["sides"]);
     let answered = ["introduction_id", "participant", "accepted", "contact"];

@@ -14,7 +14,7 @@ use super::{Check, certificate, key_permissions, validity};
 use crate::identity::ListFile;
 use crate::limits;
 use crate::room::ids::Timestamp;
-use crate::sealing::{KeyEncryptionKey, KeySource, KeySourceError};
+use crate::sealing::{self, KeyEncryptionKey, KeySource, KeySourceError};
 
 /// Appends of 4 KiB that are timed.
 const SYNCS: usize = 16;
@@ -44,7 +44,10 @@ pub(super) fn server_checks(path: &Path) -> Vec<Check> {
     checks.push(descriptors(&config));
     let (check, keys) = store_key(&config.keys);
     checks.push(check);
-    checks.extend(keys.map(|keys| store(&config.store, &keys)).unwrap_or_default());
+    if let Some(keys) = keys {
+        checks.extend(erasures(&config.store, &keys));
+        checks.extend(store(&config.store, &keys));
+    }
     checks
 }
 
@@ -188,6 +191,13 @@ fn store_key(sources: &[KeySource]) -> (Check, Option<Vec<KeyEncryptionKey>>) {
             (Check::fail(NAME, error.to_string(), remedy), None)
         }
     }
+}
+
+/// Whether what was erased is gone for good.
+fn erasures(path: &Path, keys: &[KeyEncryptionKey]) -> Option<Check> {
+    let key = sealing::erasures_wait_for(path, keys)?;
+    let found = format!("not final: copies of the keyring from before open with the store's key {key}");
+    Some(Check::warn("erasures", found, sealing::FINISH_ERASURES))
 }
 
 /// The store, on a copy; and the clock against what it remembers.

@@ -136,6 +136,40 @@ pub(super) fn legal_disclosure_proposed(event: &pb::LegalDisclosureProposed) -> 
     })
 }
 
+pub(super) fn erasure_proposed(event: &pb::ErasureProposed) -> Value {
+    use pb::erasure_proposed::Scope;
+    let scope = match &event.scope {
+        None => Value::Null,
+        Some(Scope::MessageId(message)) => json!({ "message_id": message }),
+        Some(Scope::Participant(of)) => json!({ "participant": participant(Some(of)) }),
+        Some(Scope::Room(_)) => json!({ "room": true }),
+    };
+    json!({ "erasure_id": event.erasure_id, "scope": scope, "basis": event.basis, "actor": event.actor })
+}
+
+pub(super) fn payloads_erased(event: &pb::PayloadsErased) -> Value {
+    use pb::payloads_erased::Scope;
+    let scope = match &event.scope {
+        None => Value::Null,
+        Some(Scope::MessageId(message)) => json!({ "message_id": message }),
+        Some(Scope::Participant(of)) => json!({ "participant": participant(Some(of)) }),
+        Some(Scope::Room(_)) => json!({ "room": true }),
+    };
+    json!({ "erasure_id": event.erasure_id, "scope": scope, "basis": event.basis, "actors": event.actors })
+}
+
+pub(super) fn legal_hold_placed(event: &pb::LegalHoldPlaced) -> Value {
+    json!({ "reason": event.reason, "actor": event.actor })
+}
+
+pub(super) fn legal_hold_lifted(event: &pb::LegalHoldLifted) -> Value {
+    json!({ "reason": event.reason, "actor": event.actor })
+}
+
+pub(super) fn retention_set(event: &pb::RetentionSet) -> Value {
+    json!({ "years": event.years, "actor": event.actor })
+}
+
 pub(super) fn legally_disclosed(event: &pb::LegallyDisclosed) -> Value {
     json!({
         "disclosure_id": event.disclosure_id,

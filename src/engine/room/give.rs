@@ -180,7 +180,9 @@ impl Room {
             Internal::Unsubscribe(id) => drop(self.subscribers.remove(&id)),
             Internal::Fetched { why, entries } => {
                 let fetched = match entries {
-                    Ok(entries) => entries.into_iter().map(|entry| (entry.seq, entry)).collect(),
+                    Ok(entries) => {
+                        entries.into_iter().map(|entry| (entry.seq, self.without_erased_words(entry))).collect()
+                    }
                     Err(error) => {
                         let failure = self.unreadable(&error);
                         if let Fetch::Page { page, .. } = why {

@@ -4,7 +4,6 @@
 //! Upholds: R4, R6.
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::super::{Failure, Outcome, snapshot};
 use super::{Flight, Room, entry_bytes};
@@ -18,15 +17,17 @@ use crate::store::committer::{CommitError, Outcome as Committed};
 
 impl Room {
     /// Makes a snapshot, if the room has grown enough, and writes it on another thread.
-    pub(super) fn keep(&mut self) -> Option<JoinHandle<()>> {
+    pub(super) fn keep(&mut self) -> bool {
         let is_whole = self.stopped_by.is_none() && self.flight.is_none() && self.pending.is_empty();
         if !is_whole || !self.is_snapshot_due() {
-            return None;
+            return false;
         }
-        let bytes = snapshot::of(self.id, &self.state, &self.mailboxes, &self.tip, &self.marks)?;
+        let bytes = snapshot::of(self.id, &self.state, &self.mailboxes, &self.tip, &self.marks);
+        let Some(bytes) = bytes else { return false };
         self.kept = self.state.next();
         let (store, id) = (self.shared.store.clone(), self.id);
-        Some(self.shared.blocking(move || store.keep_snapshot(id, &bytes)))
+        self.keeping = Some(self.shared.blocking(move || store.keep_snapshot(id, &bytes)));
+        true
     }
 
     pub(super) fn is_snapshot_due(&self) -> bool {
@@ -36,10 +37,11 @@ impl Room {
     // 3. Durable.
 
     pub(super) async fn landed(&mut self, done: Result<Result<(), CommitError>, oneshot::error::RecvError>) {
-        let Some(flight) = self.flight.take() else { return };
+        let Some(mut flight) = self.flight.take() else { return };
         match done {
             Ok(Ok(())) => {
                 self.is_refused = false;
+                self.erase(&mut flight).await;
                 self.publish(flight);
             }
             Ok(Err(error)) => self.failed(flight, &error).await,
@@ -65,12 +67,14 @@ impl Room {
             Failure::StoreFailed { .. } => Failure::StoreFailed { outcome: Outcome::NothingWritten },
             _ => failure.clone(),
         };
-        flight.replies.into_iter().for_each(|reply| reply(Err(failure.clone())));
+        flight.replies.into_iter().chain(flight.confirmed).for_each(|reply| reply(Err(failure.clone())));
         flight.pages.into_iter().for_each(|page| drop(page.answer.send(Err(failure.clone()))));
         std::mem::take(&mut self.replies).into_iter().for_each(|reply| reply(Err(later.clone())));
+        std::mem::take(&mut self.confirmed).into_iter().for_each(|reply| reply(Err(later.clone())));
         std::mem::take(&mut self.pages).into_iter().for_each(|page| drop(page.answer.send(Err(later.clone()))));
         self.pending.clear();
         self.acts.clear();
+        self.erasures.clear();
         self.pending_narrows = false;
         self.pending_lists = false;
         self.wants_advance = false;

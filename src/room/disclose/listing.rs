@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Disclosed;
+use super::{Disclosed, ShownRetention};
 use crate::room::ids::{InvitationId, OrganisationId, Timestamp};
 use crate::room::state::{Invitation, RoomState, Status};
 use crate::room::words::Role;
@@ -21,6 +21,7 @@ pub struct Listing {
     coordinator: OrganisationId,
     present: BTreeMap<OrganisationId, Role>,
     invitations: BTreeMap<InvitationId, Invitation>,
+    retention: ShownRetention,
 }
 
 /// A room in a participant's list.
@@ -67,7 +68,13 @@ impl Listing {
             coordinator: coordinator.organisation.clone(),
             present: present.map(|(_, p)| (p.organisation.clone(), p.role)).collect(),
             invitations: state.invitations().clone(),
+            retention: ShownRetention::of(state),
         })
+    }
+
+    /// How long the room is kept: for the coordinator.
+    pub fn retention(&self, now: Timestamp) -> Disclosed<ShownRetention> {
+        Disclosed(self.retention.at(now))
     }
 
     /// Who is in it or invited to it: for the server's own use.

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use crate::room::consent::{ConsentChange, Scope};
-use crate::room::event::{AccessChange, AskedFor, Recall, Subject};
+use crate::room::event::{AccessChange, AskedFor, ErasureScope, Recall, Subject};
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, Timestamp,
+    Actor, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
+    ParticipantId, RecallId, ReleaseId, Timestamp,
 };
 use crate::room::words::{AskAnswer, Attribution, Material, RecallAnswer, Role, Tlp};
 
@@ -300,6 +300,49 @@ pub enum What {
         participant: ShownParticipant,
         /// The export.
         export: ExportId,
+        /// By whom.
+        by: Option<Actor>,
+    },
+    /// An erasure waits for a second person (coordinator).
+    ErasureProposed {
+        /// Which.
+        erasure: ErasureId,
+        /// Of what.
+        what: ErasureScope<ShownParticipant>,
+        /// The legal basis.
+        basis: Arc<str>,
+        /// Who proposed it.
+        proposed_by: Option<Actor>,
+    },
+    /// Words were destroyed for good (the coordinator and whose words they were; for a room, everybody).
+    PayloadsErased {
+        /// Which.
+        erasure: ErasureId,
+        /// Of what.
+        what: ErasureScope<ShownParticipant>,
+        /// The legal basis.
+        basis: Arc<str>,
+        /// Who decided it, both persons; the coordinator is shown them.
+        decided_by: Vec<Actor>,
+    },
+    /// The room is under a legal hold (coordinator).
+    LegalHoldPlaced {
+        /// Why.
+        reason: Arc<str>,
+        /// By whom.
+        by: Option<Actor>,
+    },
+    /// The legal hold was lifted (coordinator).
+    LegalHoldLifted {
+        /// Why.
+        reason: Arc<str>,
+        /// By whom.
+        by: Option<Actor>,
+    },
+    /// How long the room is kept after closing (coordinator).
+    RetentionSet {
+        /// In years; absent: no policy.
+        years: Option<u16>,
         /// By whom.
         by: Option<Actor>,
     },

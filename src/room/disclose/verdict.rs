@@ -72,6 +72,8 @@ pub enum AudienceReason {
     Retracted,
     /// Another message stands for it.
     Superseded,
+    /// Its words are destroyed.
+    Erased,
     /// A relay: a message that it is made from was narrowed to others.
     ParentNarrower,
     /// A relay: a source does not permit it.
@@ -200,7 +202,13 @@ pub(super) fn own_message<'s>(
 ) -> Result<(Seq, &'s Posted), Refusal> {
     let seq = state.message(message).ok_or(Refusal::MessageNotVisible)?;
     let posted = state.posted(seq).ok_or(Refusal::MessageNotVisible)?;
-    let visible = basis(state, reader.slot, Some(reader.actor), seq, now).is_some();
+    let is_mine = || match posted.narrowed.as_deref() {
+        Some(Narrowed::Red { author, .. }) => author.as_ref() == Some(reader.actor),
+        Some(Narrowed::Recipients(_)) | None => true,
+    };
+    // Who had it stays on record, for those who could ask before its words were destroyed.
+    let visible = basis(state, reader.slot, Some(reader.actor), seq, now).is_some()
+        || posted.fallen == Some(Fall::Erased) && is_mine();
     let may_ask = posted.source == reader.slot || RoomState::is_coordinator(reader.slot);
     if visible && may_ask { Ok((seq, posted)) } else { Err(Refusal::MessageNotVisible) }
 }
@@ -214,6 +222,9 @@ pub(super) fn of_message(
     posted: &Posted,
     now: Timestamp,
 ) -> (bool, AudienceReason) {
+    if posted.fallen == Some(Fall::Erased) {
+        return (false, AudienceReason::Erased);
+    }
     if other == posted.source {
         return (true, AudienceReason::Author);
     }
@@ -288,6 +299,7 @@ fn why_not(
         Some(Fall::Withdrawn) => return AudienceReason::Withdrawn,
         Some(Fall::Retracted) => return AudienceReason::Retracted,
         Some(Fall::Superseded) => return AudienceReason::Superseded,
+        Some(Fall::Erased) => return AudienceReason::Erased,
         None => {}
     }
     let o = state.participant(other);

@@ -209,6 +209,24 @@ pub(super) fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Ti
         Event::RoomSeenAs { organisation } => {
             What::SeenAs { participant: shown(organisation)?, reader: entry.author.clone() }
         }
+        Event::ErasureProposed { erasure, what, basis } => What::ErasureProposed {
+            erasure: *erasure,
+            what: what.map(shown)?,
+            basis: basis.clone(),
+            proposed_by: entry.author.clone(),
+        },
+        Event::PayloadsErased { erasure, what, basis, proposed_by } => {
+            let decided_by = [Some(proposed_by.clone()), entry.author.clone()];
+            What::PayloadsErased {
+                erasure: *erasure,
+                what: what.map(shown)?,
+                basis: basis.clone(),
+                decided_by: decided_by.into_iter().flatten().filter(|_| coordinator).collect(),
+            }
+        }
+        Event::LegalHoldPlaced { reason } => What::LegalHoldPlaced { reason: reason.clone(), by: entry.author.clone() },
+        Event::LegalHoldLifted { reason } => What::LegalHoldLifted { reason: reason.clone(), by: entry.author.clone() },
+        Event::RetentionSet { years } => What::RetentionSet { years: *years, by: entry.author.clone() },
         Event::AccessChanged { actor, change, by: _ } => What::AccessChanged {
             participant: shown(&actor.organisation)?,
             actor: actor.clone(),

@@ -5,7 +5,7 @@
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, Seq, Timestamp};
 use crate::room::mutant::{Mutant, is_on};
-use crate::room::state::{Narrowed, OpenedBy, Posted, Relay, RoomState, Trace};
+use crate::room::state::{Fall, Narrowed, OpenedBy, Posted, Relay, RoomState, Trace};
 
 /// On what ground an entry is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +116,9 @@ fn message(
     posted: &Posted,
     now: Timestamp,
 ) -> Option<Basis> {
+    if posted.fallen == Some(Fall::Erased) {
+        return None;
+    }
     if let Some(Narrowed::Red { author, actors }) = posted.narrowed.as_deref() {
         // TLP:RED: for everybody else, of every side, it does not exist.
         let actor = actor?;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AccessChange, AskedFor, IntakeReport, Recall, Subject};
+use super::{AccessChange, AskedFor, ErasureScope, IntakeReport, Recall, Subject};
 use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId, ParticipantId,
-    RecallId, ReleaseId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
+    ParticipantId, RecallId, ReleaseId, Seq, Timestamp,
 };
 use crate::room::words::{AskAnswer, Material, RecallAnswer, Role, Tlp};
 
@@ -317,6 +317,35 @@ pub enum Command {
     ReadReport {
         /// Whose.
         of: Name,
+    },
+    /// Propose to destroy words for good; another person of the coordinator confirms it.
+    ProposeErasure {
+        /// Its id.
+        erasure: ErasureId,
+        /// Whose.
+        what: ErasureScope<Name>,
+        /// The legal basis.
+        basis: Arc<str>,
+    },
+    /// Confirm an erasure that another person proposed.
+    ConfirmErasure {
+        /// Which.
+        erasure: ErasureId,
+    },
+    /// Let nothing be erased in the room.
+    PlaceLegalHold {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// End that.
+    LiftLegalHold {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Say how many years after its closing the room is due to be erased.
+    SetRetention {
+        /// `None`: no policy.
+        years: Option<u16>,
     },
     /// Note that the caller takes out of the room what it may see.
     RecordExport {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::access::access_change;
 use super::words::{ask_answer, audience, material, recall_answer, role};
-use super::{consent_change, display_name, message, of_name, of_participant, participants, time};
+use super::{consent_change, display_name, erasure, message, of_name, of_participant, participants, time};
 use crate::api;
 use crate::room::consent::Scope;
 use crate::room::directory::Directory;
@@ -147,6 +147,29 @@ pub(super) fn content(what: &What, directory: &Directory) -> api::delivery::Cont
             receiver: who(to),
             reason: reason.to_string(),
         }),
+        What::ErasureProposed { erasure: id, what, basis, proposed_by } => {
+            Content::ErasureProposed(api::ErasureProposed {
+                erasure_id: id.to_string(),
+                scope: Some(erasure::proposed(what, directory)),
+                basis: basis.to_string(),
+                actor: actor(proposed_by.as_ref()),
+            })
+        }
+        What::PayloadsErased { erasure: id, what, basis, decided_by } => Content::PayloadsErased(api::PayloadsErased {
+            erasure_id: id.to_string(),
+            scope: Some(erasure::erased(what, directory)),
+            basis: basis.to_string(),
+            actors: ids(decided_by),
+        }),
+        What::LegalHoldPlaced { reason, by } => {
+            Content::LegalHoldPlaced(api::LegalHoldPlaced { reason: reason.to_string(), actor: actor(by.as_ref()) })
+        }
+        What::LegalHoldLifted { reason, by } => {
+            Content::LegalHoldLifted(api::LegalHoldLifted { reason: reason.to_string(), actor: actor(by.as_ref()) })
+        }
+        What::RetentionSet { years, by } => {
+            Content::RetentionSet(api::RetentionSet { years: years.map(u32::from), actor: actor(by.as_ref()) })
+        }
         What::LegalDisclosureProposed { disclosure, statute, messages, to, suppress_until, proposed_by } => {
             Content::LegalDisclosureProposed(api::LegalDisclosureProposed {
                 disclosure_id: disclosure.to_string(),

@@ -10,11 +10,12 @@ use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
 use crate::room::enrolment::{IssuedCertificate, NewInvite};
 use crate::room::event::{
-    AccessChange, AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request, Subject,
+    AccessChange, AskedFor, Entry, ErasureScope, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall,
+    Request, Subject,
 };
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, ExportId, Index, IntroductionId, InvitationId, InviteId, MessageId, OrganisationId,
-    ParticipantId, RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
+    Actor, AskId, DisclosureId, ErasureId, ExportId, Index, IntroductionId, InvitationId, InviteId, MessageId,
+    OrganisationId, ParticipantId, RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
 };
 use crate::room::mailbox::{Notice, Range, Run};
 use crate::room::words::{
@@ -316,6 +317,22 @@ fn event(stored: &pb::header::Event, payload: &Payload<'_>) -> Result<Event, Wha
             organisation: organisation(&stored.organisation)?,
             export: ExportId::from_bytes(id(&stored.export)?),
         },
+        Stored::ErasureProposed(stored) => Event::ErasureProposed {
+            erasure: ErasureId::from_bytes(id(&stored.erasure)?),
+            what: erasure_scope(stored.scope.as_ref())?,
+            basis: stored.basis.as_str().into(),
+        },
+        Stored::PayloadsErased(stored) => Event::PayloadsErased {
+            erasure: ErasureId::from_bytes(id(&stored.erasure)?),
+            what: erasure_scope(stored.scope.as_ref())?,
+            basis: stored.basis.as_str().into(),
+            proposed_by: actor(&stored.proposed_by)?,
+        },
+        Stored::LegalHoldPlaced(stored) => Event::LegalHoldPlaced { reason: stored.reason.as_str().into() },
+        Stored::LegalHoldLifted(stored) => Event::LegalHoldLifted { reason: stored.reason.as_str().into() },
+        Stored::RetentionSet(stored) => Event::RetentionSet {
+            years: stored.years.map(u16::try_from).transpose().map_err(|_| "holds a retention of too many years")?,
+        },
         Stored::AccessChangeRecorded(stored) => Event::AccessChanged {
             actor: actor(&stored.actor)?,
             change: access_change(stored.change(), &stored.certificate)?,
@@ -333,6 +350,16 @@ fn event(stored: &pb::header::Event, payload: &Payload<'_>) -> Result<Event, Wha
         | Stored::EnrolmentApproved(_)
         | Stored::CertificateRenewed(_) => return Err("holds a directory entry in a room"),
         Stored::AuditRecorded(_) => return Err("holds a record of the audit trail in a room"),
+    })
+}
+
+fn erasure_scope(stored: Option<&pb::ErasureScope>) -> Result<ErasureScope<OrganisationId>, What> {
+    use pb::erasure_scope::Scope as Stored;
+    Ok(match stored.and_then(|stored| stored.scope.as_ref()).ok_or(UNSET)? {
+        Stored::Message(message) => ErasureScope::Message(message_id(message)?),
+        Stored::Organisation(text) => ErasureScope::Participant(organisation(text)?),
+        Stored::Room(true) => ErasureScope::Room,
+        Stored::Room(false) => return Err(UNSET),
     })
 }
 

@@ -9,7 +9,8 @@ use super::{Unsealed, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
 use crate::room::event::{
-    AccessChange, AskedFor, Entry, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Subject,
+    AccessChange, AskedFor, Entry, ErasureScope, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall,
+    Subject,
 };
 use crate::room::ids::{MessageId, OrganisationId};
 use crate::room::mailbox::{Range, Run};
@@ -343,6 +344,23 @@ fn event(entry: &Entry) -> (pb::header::Event, Option<Vec<u8>>) {
             organisation: organisation.to_string(),
             export: id(export.as_bytes()),
         }),
+        Event::ErasureProposed { erasure, what, basis } => {
+            let (erasure, scope) = (id(erasure.as_bytes()), Some(erasure_scope(what)));
+            Stored::ErasureProposed(pb::ErasureProposed { erasure, scope, basis: basis.to_string() })
+        }
+        Event::PayloadsErased { erasure, what, basis, proposed_by } => Stored::PayloadsErased(pb::PayloadsErased {
+            erasure: id(erasure.as_bytes()),
+            scope: Some(erasure_scope(what)),
+            basis: basis.to_string(),
+            proposed_by: proposed_by.to_string(),
+        }),
+        Event::LegalHoldPlaced { reason } => {
+            Stored::LegalHoldPlaced(pb::LegalHoldPlaced { reason: reason.to_string() })
+        }
+        Event::LegalHoldLifted { reason } => {
+            Stored::LegalHoldLifted(pb::LegalHoldLifted { reason: reason.to_string() })
+        }
+        Event::RetentionSet { years } => Stored::RetentionSet(pb::RetentionSet { years: years.map(u32::from) }),
         Event::AccessChanged { actor, change, by } => {
             let (change, certificate) = access_change(*change);
             let (change, actor, directory_seq) = (change.into(), actor.to_string(), by.0);
@@ -350,6 +368,16 @@ fn event(entry: &Entry) -> (pb::header::Event, Option<Vec<u8>>) {
         }
     };
     (plain, None)
+}
+
+fn erasure_scope(what: &ErasureScope<OrganisationId>) -> pb::ErasureScope {
+    use pb::erasure_scope::Scope as Stored;
+    let scope = match what {
+        ErasureScope::Message(message) => Stored::Message(id(message.as_bytes())),
+        ErasureScope::Participant(organisation) => Stored::Organisation(organisation.to_string()),
+        ErasureScope::Room => Stored::Room(true),
+    };
+    pb::ErasureScope { scope: Some(scope) }
 }
 
 fn access_change(change: AccessChange) -> (pb::AccessChange, Bytes) {

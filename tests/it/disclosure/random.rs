@@ -115,6 +115,20 @@ fn r5_random_histories_disclose_what_the_naive_rule_discloses() {
 }
 
 /// Histories in which the core once differed from the rule.
+/// The same where words are erased meanwhile.
+#[test]
+fn r5_random_histories_with_erasures_show_nobody_what_is_erased() {
+    let mut counts = Counts::default();
+    for seed in 1..=from_env("SAMVERKAN_ERASURES", 60) {
+        let mut erasing = History::new(seed);
+        erasing.cast.erases = true;
+        history(erasing, &mut counts).unwrap_or_else(|why| panic!("SAMVERKAN_SEED={seed}, {why}"));
+    }
+    println!("{counts:#?}");
+    let made = |kind: &str| counts.made.get(kind).copied().unwrap_or_default();
+    assert!(made("PayloadsErased") > 40 && made("LegalHoldPlaced") > 5 && counts.notices > 50, "{counts:?}");
+}
+
 #[test]
 fn r5_histories_that_once_differed() {
     for seed in [1_075, 900_897] {
@@ -124,7 +138,10 @@ fn r5_histories_that_once_differed() {
 
 /// One history. An error says where the core and the model differ.
 pub(crate) fn one_history(seed: u64, counts: &mut Counts) -> Result<(), String> {
-    let mut history = History::new(seed);
+    history(History::new(seed), counts)
+}
+
+fn history(mut history: History, counts: &mut Counts) -> Result<(), String> {
     for i in 0..100 {
         if let Err(why) = history.step(i, counts) {
             if from_env("SAMVERKAN_VERBOSE", 0) > 0 {

@@ -115,6 +115,14 @@ type Mailboxes = BTreeMap<Actor, NaiveMailbox>;
 impl Model {
     /// What must come of this wish now.
     pub(crate) fn judge(&self, mailboxes: &Mailboxes, caller: &Actor, command: &Command, now: Timestamp) -> Verdict {
+        let mut verdict = self.judge_standing(mailboxes, caller, command, now);
+        // Of a message that is erased it is not shown anything any more, and its source is told that it has fallen.
+        let is_unseen = verdict.objections.contains("MessageNotVisible");
+        verdict.allow(is_unseen && !self.erased.is_empty(), &["MessageFallen"]);
+        verdict
+    }
+
+    fn judge_standing(&self, mailboxes: &Mailboxes, caller: &Actor, command: &Command, now: Timestamp) -> Verdict {
         let mut verdict = Verdict::default();
         let skipped = || Verdict { skipped: true, ..Verdict::default() };
         let Some(me) = self.no(&caller.organisation).filter(|_| !self.moments.is_empty()) else { return skipped() };

@@ -154,7 +154,8 @@ impl Model {
 
     /// The openings of the message at `place` for `o` that hold at `t`, by entry.
     pub(super) fn open_by(&self, o: No, place: usize, t: usize, now: Timestamp) -> Vec<(usize, Kind)> {
-        let of_it = self.openings.iter().filter(|opening| opening.to == o && opening.place == place);
+        let is_there = !self.is_erased(place, t);
+        let of_it = self.openings.iter().filter(|opening| is_there && opening.to == o && opening.place == place);
         of_it.filter(|opening| self.is_in_force(opening, t, now)).map(|opening| (opening.by, opening.kind)).collect()
     }
 

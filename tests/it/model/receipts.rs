@@ -7,7 +7,7 @@ use samverkan::room::ids::{Actor, MessageId, ParticipantId, Timestamp};
 use samverkan::room::words::Tlp;
 
 use super::mailbox::Given;
-use super::{COORDINATOR, Kind, Model, NaiveMailbox, No};
+use super::{COORDINATOR, Kind, Model, NaiveMailbox, No, Post};
 
 /// What a receipt must say of one participant that is here.
 #[derive(Clone, Debug)]
@@ -32,7 +32,13 @@ impl Model {
     ) -> Option<Vec<Receipt>> {
         let me = self.no(&caller.organisation)?;
         let t = self.last();
-        let place = self.places.get(&message).copied().filter(|place| self.sees_message(caller, *place, now))?;
+        // That somebody had it is on record when its words are gone, for who could ask then.
+        let is_erased = |place: usize| {
+            let Post { author, message, .. } = &self.posts[&place];
+            self.is_erased(place, t) && (message.tlp != Tlp::Red || author.as_ref() == Some(caller))
+        };
+        let may_ask = |place: &usize| self.sees_message(caller, *place, now) || is_erased(*place);
+        let place = self.places.get(&message).copied().filter(may_ask)?;
         let post = &self.posts[&place];
         if post.source != me && me != COORDINATOR {
             return None;

@@ -1,7 +1,7 @@
 //! Who sees what, at any moment.
 
 use samverkan::room::consent::Scope;
-use samverkan::room::event::Event;
+use samverkan::room::event::{ErasureScope, Event};
 use samverkan::room::ids::{Actor, MessageId, OrganisationId, ParticipantId, Timestamp};
 use samverkan::room::words::{Attribution, Role, Sharing, Tlp};
 
@@ -38,7 +38,9 @@ impl Model {
 
     pub(super) fn sees_message_at(&self, actor: &Actor, place: usize, t: usize, now: Timestamp) -> bool {
         let Some(o) = self.no(&actor.organisation) else { return false };
-        place <= t && (self.rule(actor, place, t, now) || !self.open_by(o, place, t, now).is_empty())
+        place <= t
+            && !self.is_erased(place, t)
+            && (self.rule(actor, place, t, now) || !self.open_by(o, place, t, now).is_empty())
     }
 
     /// Whether the actor may be shown the entry `n` at its own place now.
@@ -54,7 +56,7 @@ impl Model {
 
     pub(super) fn sees_at(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
         if self.posts.contains_key(&n) {
-            return self.rule(actor, n, t, now) || self.is_told(actor, n, t);
+            return !self.is_erased(n, t) && (self.rule(actor, n, t, now) || self.is_told(actor, n, t));
         }
         self.is_concerned(actor, n, t)
     }
@@ -104,7 +106,7 @@ impl Model {
     /// The running rule.
     pub(super) fn rule(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
         let (Some(o), Some(post)) = (self.no(&actor.organisation), self.posts.get(&n)) else { return false };
-        if n > t || !self.is_present(o, t) {
+        if n > t || !self.is_present(o, t) || self.is_erased(n, t) {
             return false;
         }
         if let Some(relay) = &post.relay {
@@ -255,6 +257,17 @@ impl Model {
             | Event::OrganisationInvited { .. }
             | Event::InvitationDeclined { .. }
             | Event::LegalDisclosureProposed { .. } => coordinator,
+            Event::ErasureProposed { what: ErasureScope::Message(message), .. } => coordinator && of_message(message),
+            Event::PayloadsErased { what: ErasureScope::Message(message), .. } => {
+                let of_source = here && source_of(message) == Some(o);
+                of_message(message) && (coordinator || of_source)
+            }
+            Event::PayloadsErased { what: ErasureScope::Participant(of), .. } => private(of),
+            Event::PayloadsErased { what: ErasureScope::Room, .. } => here,
+            Event::ErasureProposed { .. }
+            | Event::LegalHoldPlaced { .. }
+            | Event::LegalHoldLifted { .. }
+            | Event::RetentionSet { .. } => coordinator,
             Event::RoomClosed | Event::RoomReopened | Event::TermsChanged { .. } => here,
             Event::MessagePosted { .. } | Event::RelayPublished { .. } => false,
         }

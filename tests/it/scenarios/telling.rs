@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use samverkan::room::consent::{Consent, ExpiryChange, Name, Scope};
 use samverkan::room::disclose::{
-    AudienceReason, Receipts, SeenAs, ShownIntroduction, ShownMessage, ShownParticipant, What,
+    AudienceReason, Disclosed, Receipts, SeenAs, ShownErasure, ShownIntroduction, ShownMessage, ShownParticipant, What,
 };
-use samverkan::room::event::{AccessChange, AskedFor, IntakeReport, Subject};
+use samverkan::room::event::{AccessChange, AskedFor, ErasureScope, IntakeReport, Subject};
 use samverkan::room::ids::{Actor, IntroductionId, MessageId, ParticipantId, Timestamp};
 use samverkan::room::words::{Audience, Material, PoliceAnswer};
 
@@ -30,6 +30,24 @@ impl PureWorld {
     /// An id, as the transcript calls it.
     fn id(&self, id: &[u8; 16]) -> String {
         self.ids.get(id).cloned().unwrap_or_else(|| "?".to_owned())
+    }
+
+    fn scope(&self, what: &ErasureScope<ShownParticipant>) -> String {
+        match what {
+            ErasureScope::Message(message) => self.label(*message),
+            ErasureScope::Participant(of) => format!("all of {}", self.who(of).name),
+            ErasureScope::Room => "the room".to_owned(),
+        }
+    }
+
+    pub(super) fn erasures(&self, list: &[Disclosed<ShownErasure>]) -> String {
+        let line = |erasure: &Disclosed<ShownErasure>| {
+            let ShownErasure { id, what, basis, proposed_by, erased, .. } = erasure.get();
+            let by = |actor: &Option<Actor>| actor.as_ref().map_or_else(String::new, acting);
+            let (id, what) = (self.id(id.as_bytes()), self.scope(what));
+            words::erasure(&id, &what, basis, &by(proposed_by), erased.as_ref().map(|(confirmed, _)| by(confirmed)))
+        };
+        lines(list.iter().map(line))
     }
 
     fn labels(&self, ids: &[MessageId]) -> Vec<String> {
@@ -255,6 +273,27 @@ impl PureWorld {
                     by: decided_by.iter().map(acting).collect(),
                 }
             }
+            What::ErasureProposed { erasure, what, basis, proposed_by } => Told::ErasureProposed {
+                erasure: self.id(erasure.as_bytes()),
+                what: self.scope(&what),
+                basis: basis.to_string(),
+                by: proposed_by.as_ref().map_or_else(String::new, acting),
+            },
+            What::PayloadsErased { erasure, what, basis, decided_by } => Told::Erased {
+                erasure: self.id(erasure.as_bytes()),
+                what: self.scope(&what),
+                basis: basis.to_string(),
+                by: decided_by.iter().map(acting).collect(),
+            },
+            What::LegalHoldPlaced { reason, by } => {
+                Told::Held { reason: reason.to_string(), by: by.as_ref().map_or_else(String::new, acting) }
+            }
+            What::LegalHoldLifted { reason, by } => {
+                Told::Lifted { reason: reason.to_string(), by: by.as_ref().map_or_else(String::new, acting) }
+            }
+            What::RetentionSet { years, by } => {
+                Told::Kept { years: years.map(u32::from), by: by.as_ref().map_or_else(String::new, acting) }
+            }
             What::IntroductionProposed { introduction, words } => {
                 Told::IntroductionProposed { introduction: self.id(introduction.as_bytes()), words: words.to_string() }
             }
@@ -400,6 +439,7 @@ pub(super) fn audience_reason(reason: AudienceReason) -> &'static str {
         AudienceReason::Withdrawn => "WITHDRAWN",
         AudienceReason::Retracted => "RETRACTED",
         AudienceReason::Superseded => "SUPERSEDED",
+        AudienceReason::Erased => "ERASED",
         AudienceReason::ParentNarrower => "PARENT_NARROWER",
         AudienceReason::RelayNotPermitted => "RELAY_NOT_PERMITTED",
         AudienceReason::RelayLooserTlp => "RELAY_LOOSER_TLP",

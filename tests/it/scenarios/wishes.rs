@@ -3,7 +3,7 @@
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use samverkan::room::event::{AskedFor, Draft, IntakeReport, Recall, RelayDraft, Subject};
 use samverkan::room::ids::{
-    Actor, ActorKind, AskId, DisclosureId, IntroductionId, MessageId, RecallId, ReleaseId, Timestamp,
+    Actor, ActorKind, AskId, DisclosureId, ErasureId, IntroductionId, MessageId, RecallId, ReleaseId, Timestamp,
 };
 use samverkan::room::words::{Audience, Material};
 
@@ -166,6 +166,10 @@ pub(super) fn recall_id(label: &str) -> RecallId {
 
 pub(super) fn disclosure_id(label: &str) -> DisclosureId {
     DisclosureId::from_bytes(id_of(label))
+}
+
+pub(super) fn erasure_id(label: &str) -> ErasureId {
+    ErasureId::from_bytes(id_of(label))
 }
 
 pub(super) fn introduction_id(label: &str) -> IntroductionId {

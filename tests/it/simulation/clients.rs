@@ -194,6 +194,7 @@ fn answered(
             world.counts.refused += 1;
             Next::Refused
         }
+        Err(Failure::NotErased) => return Err("nobody here erases anything".to_owned()),
         Err(Failure::StoreFull) => {
             nothing("the store is full")?;
             Next::Again(odd_time(world, 20_000))
@@ -303,7 +304,7 @@ pub(super) async fn read(sim: Arc<Sim>, engine: Engine, room: usize, actor: Acto
             }
             Err(Failure::StoreFailed { .. }) => sleep(reader.time(8)).await,
             Err(Failure::ShuttingDown) => sleep(reader.time(60_000)).await,
-            Err(failure @ (Failure::Refused(_) | Failure::Damaged)) => {
+            Err(failure @ (Failure::Refused(_) | Failure::NotErased | Failure::Damaged)) => {
                 return sim.violate(format!("R9: {} asks after {after} and is told {failure:?}", reader.actor));
             }
         }

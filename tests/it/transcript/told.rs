@@ -205,6 +205,30 @@ pub(crate) enum Told {
         suppressed: bool,
         by: Vec<String>,
     },
+    ErasureProposed {
+        erasure: String,
+        what: String,
+        basis: String,
+        by: String,
+    },
+    Erased {
+        erasure: String,
+        what: String,
+        basis: String,
+        by: Vec<String>,
+    },
+    Held {
+        reason: String,
+        by: String,
+    },
+    Lifted {
+        reason: String,
+        by: String,
+    },
+    Kept {
+        years: Option<u32>,
+        by: String,
+    },
     IntroductionProposed {
         introduction: String,
         words: String,
@@ -404,6 +428,17 @@ impl Display for Told {
                 later(f, *suppressed)?;
                 if by.is_empty() { Ok(()) } else { write!(f, ", decided by {}", by.join(" and ")) }
             }
+            Self::ErasureProposed { erasure, what, basis, by } => {
+                write!(f, "{erasure}: {what} to be erased under \"{basis}\", proposed by {by}")
+            }
+            Self::Erased { erasure, what, basis, by } => {
+                write!(f, "{erasure}: {what} erased under \"{basis}\"")?;
+                if by.is_empty() { Ok(()) } else { write!(f, ", decided by {}", by.join(" and ")) }
+            }
+            Self::Held { reason, by } => write!(f, "legal hold by {by}{}", quoted(reason)),
+            Self::Lifted { reason, by } => write!(f, "legal hold lifted by {by}{}", quoted(reason)),
+            Self::Kept { years: Some(years), by } => write!(f, "kept for {years} years after closing, says {by}"),
+            Self::Kept { years: None, by } => write!(f, "kept without a limit, says {by}"),
             Self::IntroductionProposed { introduction, words } => {
                 write!(f, "{introduction}: shall we put you in touch?{}", quoted(words))
             }

@@ -546,3 +546,69 @@ async fn of_introductions() {
     refused(&a, "CoordinationService/AnswerIntroduction", true, &good, wrong).await;
     nothing_was_written(world, &coordinator, &room, before).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_fields_of_erasures_holds_and_policies_are_told_and_nothing_is_written() {
+    use pb::propose_erasure_request::Scope;
+    let (world, coordinator, _, room) = world().await;
+    let before = last_index(&coordinator, &room).await;
+    let good = pb::ProposeErasureRequest {
+        request_id: id(),
+        room_id: room.clone(),
+        scope: Some(Scope::Room(pb::WholeRoom {})),
+        basis: "GDPR article 17".into(),
+    };
+    let wrong: &[Wrong<pb::ProposeErasureRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("room_id", |q| q.room_id = "room".into()),
+        ("scope", |q| q.scope = None),
+        ("message_id", |q| q.scope = Some(Scope::MessageId("12".into()))),
+        ("participant", |q| q.scope = Some(Scope::Participant(String::new()))),
+        ("basis", |q| q.basis.clear()),
+        ("basis", |q| q.basis = over(1024)),
+    ];
+    refused(&coordinator, "ErasureService/ProposeErasure", true, &good, wrong).await;
+    let good = pb::ConfirmErasureRequest { request_id: id(), room_id: room.clone(), erasure_id: id() };
+    let wrong: &[Wrong<pb::ConfirmErasureRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("room_id", |q| q.room_id.clear()),
+        ("erasure_id", |q| q.erasure_id = "31".into()),
+    ];
+    refused(&coordinator, "ErasureService/ConfirmErasure", true, &good, wrong).await;
+    let good = pb::ListErasuresRequest { room_id: room.clone(), page_size: 1, page_token: String::new() };
+    let wrong: &[Wrong<pb::ListErasuresRequest>] = &[
+        ("room_id", |q| q.room_id.clear()),
+        ("page_size", |q| q.page_size = -1),
+        ("page_token", |q| q.page_token = "x".into()),
+    ];
+    refused(&coordinator, "ErasureService/ListErasures", false, &good, wrong).await;
+    let good = pb::PlaceLegalHoldRequest { request_id: id(), room_id: room.clone(), reason: "why".into() };
+    let wrong: &[Wrong<pb::PlaceLegalHoldRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("room_id", |q| q.room_id.clear()),
+        ("reason", |q| q.reason.clear()),
+        ("reason", |q| q.reason = over(1024)),
+    ];
+    refused(&coordinator, "ErasureService/PlaceLegalHold", true, &good, wrong).await;
+    let good = pb::LiftLegalHoldRequest { request_id: id(), room_id: room.clone(), reason: "why".into() };
+    let wrong: &[Wrong<pb::LiftLegalHoldRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("room_id", |q| q.room_id.clear()),
+        ("reason", |q| q.reason.clear()),
+    ];
+    refused(&coordinator, "ErasureService/LiftLegalHold", true, &good, wrong).await;
+    let good = pb::SetRetentionRequest { request_id: id(), room_id: room.clone(), years: None };
+    let wrong: &[Wrong<pb::SetRetentionRequest>] = &[
+        ("request_id", |q| q.request_id.clear()),
+        ("room_id", |q| q.room_id.clear()),
+        ("years", |q| q.years = Some(0)),
+        ("years", |q| q.years = Some(101)),
+        ("years", |q| q.years = Some(u32::MAX)),
+    ];
+    refused(&coordinator, "ErasureService/SetRetention", true, &good, wrong).await;
+    let good = pb::ListRetentionRequest { page_size: 1, page_token: String::new() };
+    let wrong: &[Wrong<pb::ListRetentionRequest>] =
+        &[("page_size", |q| q.page_size = -1), ("page_token", |q| q.page_token = "x".into())];
+    refused(&coordinator, "ErasureService/ListRetention", false, &good, wrong).await;
+    nothing_was_written(world, &coordinator, &room, before).await;
+}

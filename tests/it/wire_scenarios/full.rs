@@ -207,6 +207,42 @@ impl WireWorld {
                     &request,
                 )
             }
+            "erase" => {
+                use pb::propose_erasure_request::Scope;
+                let scope = match word(0).as_str() {
+                    "room" => Scope::Room(pb::WholeRoom {}),
+                    label if label.starts_with('#') => Scope::MessageId(self.message(label)),
+                    of => Scope::Participant(self.name(of)),
+                };
+                let request =
+                    pb::ProposeErasureRequest { request_id, room_id, scope: Some(scope), basis: field("basis") };
+                let done: pb::ProposeErasureResponse = self.call(by, "ErasureService/ProposeErasure", &request)?;
+                self.call_it(command, done.erasure_id);
+                Ok("done".to_owned())
+            }
+            "confirm-erasure" => {
+                let erasure_id = self.named(&word(0));
+                let request = pb::ConfirmErasureRequest { request_id, room_id, erasure_id };
+                let _: pb::ConfirmErasureResponse = self.call(by, "ErasureService/ConfirmErasure", &request)?;
+                Ok("done".to_owned())
+            }
+            "hold" => {
+                let request = pb::PlaceLegalHoldRequest { request_id, room_id, reason: field("reason") };
+                self.done::<pb::PlaceLegalHoldResponse>(by, "ErasureService/PlaceLegalHold", &request)
+            }
+            "lift" => {
+                let request = pb::LiftLegalHoldRequest { request_id, room_id, reason: field("reason") };
+                self.done::<pb::LiftLegalHoldResponse>(by, "ErasureService/LiftLegalHold", &request)
+            }
+            "keep" => {
+                let request = pb::SetRetentionRequest { request_id, room_id, years: word(0).parse().ok() };
+                self.done::<pb::SetRetentionResponse>(by, "ErasureService/SetRetention", &request)
+            }
+            "erasures" => {
+                let request = pb::ListErasuresRequest { room_id, ..Default::default() };
+                let list: pb::ListErasuresResponse = self.call(by, "ErasureService/ListErasures", &request)?;
+                Ok(self.erasures(&list.erasures))
+            }
             "introduce" => {
                 let side = |at, key| pb::IntroductionSide { participant: self.name(&word(at)), text: field(key) };
                 let sides = vec![side(0, "first"), side(1, "second")];

@@ -36,6 +36,20 @@ impl WireWorld {
         self.labels.get(message).cloned().unwrap_or_else(|| "#?".to_owned())
     }
 
+    pub(super) fn erasures(&self, list: &[pb::Erasure]) -> String {
+        use pb::erasure::Scope;
+        lines(list.iter().map(|erasure| {
+            let what = match erasure.scope.as_ref().expect("a scope") {
+                Scope::MessageId(message) => self.label(message),
+                Scope::Participant(of) => format!("all of {}", self.who(Some(of)).name),
+                Scope::Room(_) => "the room".to_owned(),
+            };
+            let confirmed = Some(acting(&erasure.confirmed_by)).filter(|_| erasure.erased_time.is_some());
+            let (id, by) = (self.id(&erasure.erasure_id), acting(&erasure.proposed_by));
+            words::erasure(&id, &what, &erasure.basis, &by, confirmed)
+        }))
+    }
+
     pub(super) fn told(&self, delivery: &pb::Delivery) -> Told {
         let name = |shown: &Option<pb::Participant>| self.who(shown.as_ref()).name;
         let who = |shown: &Option<pb::Participant>| self.who(shown.as_ref());
@@ -176,6 +190,30 @@ impl WireWorld {
                 suppressed: told.suppress_until_time.is_some(),
                 by: told.actors.iter().map(|actor| acting(actor)).collect(),
             },
+            Content::ErasureProposed(told) => {
+                use pb::erasure_proposed::Scope;
+                let what = match told.scope.as_ref().expect("a scope") {
+                    Scope::MessageId(message) => self.label(message),
+                    Scope::Participant(of) => format!("all of {}", self.who(Some(of)).name),
+                    Scope::Room(_) => "the room".to_owned(),
+                };
+                let erasure = self.id(&told.erasure_id);
+                Told::ErasureProposed { erasure, what, basis: told.basis.clone(), by: acting(&told.actor) }
+            }
+            Content::PayloadsErased(told) => {
+                use pb::payloads_erased::Scope;
+                let what = match told.scope.as_ref().expect("a scope") {
+                    Scope::MessageId(message) => self.label(message),
+                    Scope::Participant(of) => format!("all of {}", self.who(Some(of)).name),
+                    Scope::Room(_) => "the room".to_owned(),
+                };
+                let (erasure, by) =
+                    (self.id(&told.erasure_id), told.actors.iter().map(|actor| acting(actor)).collect());
+                Told::Erased { erasure, what, basis: told.basis.clone(), by }
+            }
+            Content::LegalHoldPlaced(told) => Told::Held { reason: told.reason.clone(), by: acting(&told.actor) },
+            Content::LegalHoldLifted(told) => Told::Lifted { reason: told.reason.clone(), by: acting(&told.actor) },
+            Content::RetentionSet(told) => Told::Kept { years: told.years, by: acting(&told.actor) },
             Content::IntroductionProposed(told) => {
                 Told::IntroductionProposed { introduction: self.id(&told.introduction_id), words: told.text.clone() }
             }

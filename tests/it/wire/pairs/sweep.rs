@@ -202,6 +202,19 @@ impl Asking<'_> {
             self.ask("CoordinationService/SeeAs", &request);
         }
         for room_id in rooms.clone() {
+            let list = pb::ListErasuresRequest { room_id: room_id.clone(), ..pb::ListErasuresRequest::default() };
+            self.ask("ErasureService/ListErasures", &list);
+            let erasure_id = self.id();
+            let request = pb::ConfirmErasureRequest { request_id: self.id(), room_id: room_id.clone(), erasure_id };
+            self.ask("ErasureService/ConfirmErasure", &request);
+            let request =
+                pb::PlaceLegalHoldRequest { request_id: self.id(), room_id: room_id.clone(), reason: "why".into() };
+            self.ask("ErasureService/PlaceLegalHold", &request);
+            let request =
+                pb::LiftLegalHoldRequest { request_id: self.id(), room_id: room_id.clone(), reason: "why".into() };
+            self.ask("ErasureService/LiftLegalHold", &request);
+            let request = pb::SetRetentionRequest { request_id: self.id(), room_id: room_id.clone(), years: Some(5) };
+            self.ask("ErasureService/SetRetention", &request);
             let request = pb::ListConnectionsRequest { room_id, ..pb::ListConnectionsRequest::default() };
             self.ask("CoordinationService/ListConnections", &request);
         }
@@ -213,6 +226,7 @@ impl Asking<'_> {
         self.ask("AuditService/ListAuditRecords", &pb::ListAuditRecordsRequest::default());
         self.ask("AuditService/TailAuditRecords", &pb::TailAuditRecordsRequest::default());
         self.ask("BackupService/TakeBackup", &pb::TakeBackupRequest::default());
+        self.ask("ErasureService/ListRetention", &pb::ListRetentionRequest::default());
         self.ask("InviteService/ListInvites", &pb::ListInvitesRequest::default());
         let invite_id = self.id();
         let request = pb::RevokeInviteRequest { request_id: self.id(), invite_id };
@@ -333,6 +347,7 @@ impl Asking<'_> {
         let Things { rooms, names, messages, relays, texts, introductions, disclosures, .. } = self.things;
         let reason = || "a probe".to_owned();
         for (room_id, message_id) in self.cases(messages) {
+            let (room_of_message, message_to_erase) = (room_id.clone(), message_id.clone());
             let (request_id, draft) = (self.id(), Some(self.relay_draft(message_id.clone())));
             let request = pb::PublishRelayRequest { request_id, room_id: room_id.clone(), draft };
             self.ask("RelayService/PublishRelay", &request);
@@ -353,6 +368,13 @@ impl Asking<'_> {
                 suppress_until_time: None,
             };
             self.ask("CoordinationService/ProposeLegalDisclosure", &request);
+            let request = pb::ProposeErasureRequest {
+                request_id: self.id(),
+                room_id: room_of_message,
+                scope: Some(pb::propose_erasure_request::Scope::MessageId(message_to_erase)),
+                basis: reason(),
+            };
+            self.ask("ErasureService/ProposeErasure", &request);
         }
         for (room_id, message_id) in self.cases(relays) {
             let digest = texts.get(&message_id).map_or([7; 32], |text| digest_of(text));
