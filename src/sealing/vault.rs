@@ -181,10 +181,10 @@ impl Vault {
         let Some(keys) = &self.0 else { return Ok(false) };
         // One writer at a time; readers go on until the new keyring takes the place of the old one.
         let key = keys.sealed_with.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keyring = keys.keyring().clone();
-        if keyring.has_erased(erasure.as_bytes()) {
+        if keys.keyring().has_erased(erasure.as_bytes()) {
             return Ok(false);
         }
+        let mut keyring = keys.keyring().clone();
         for (source, positions) in payloads {
             for lane in 0.. {
                 let in_lane = |position: u64| position | lane << LANE_BITS;

@@ -418,6 +418,29 @@ async fn nothing_erases_itself_what_is_due_is_listed_and_a_hold_is_told() {
         coordinator.call("RoomService/ListRooms", &pb::ListRoomsRequest::default()).await.expect("rooms");
     assert_eq!(rooms.rooms[0].title, "", "the title is gone, too");
     assert_eq!(texts(&everything(&b, &room).await).len(), 0);
+    let acts = ["retention_set", "legal_hold_placed", "legal_hold_lifted", "erasure_proposed", "payloads_erased"];
+    let request = pb::ListAuditRecordsRequest { kinds: acts.map(str::to_owned).to_vec(), ..Default::default() };
+    let trail: pb::ListAuditRecordsResponse =
+        coordinator.call("AuditService/ListAuditRecords", &request).await.expect("records");
+    assert_eq!(trail.records.iter().map(|record| record.kind.as_str()).collect::<Vec<_>>(), acts);
+    let erased = trail.records.last().expect("a record");
+    let who = (erased.actor.as_str(), erased.subject.as_str(), erased.detail.as_str());
+    assert_eq!(who, ("org/cert-se/user/olle", "org/cert-se/user/duty", "room"));
+    // Page by page: what waits first, then what is done.
+    let again = propose(&coordinator, &room, pb::propose_erasure_request::Scope::Participant("region-b".into())).await;
+    let again = again.expect("proposed").erasure_id;
+    let mut request = pb::ListErasuresRequest { room_id: room.clone(), page_size: 1, ..Default::default() };
+    let mut pages = Vec::new();
+    loop {
+        let page: pb::ListErasuresResponse =
+            coordinator.call("ErasureService/ListErasures", &request).await.expect("one");
+        pages.extend(page.erasures.iter().map(|erasure| (erasure.erasure_id.clone(), erasure.erased_time.is_some())));
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert!(pages.len() == 2 && pages[0] == (again, false) && pages[1].1, "{pages:?}");
     world.stop().await;
     assert!(!said(&open(&world.store(), &[key(&world.key())]).expect("opens")).contains(CANARY));
 }

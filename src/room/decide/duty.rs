@@ -9,7 +9,7 @@ use crate::room::consent::{Name, Slot};
 use crate::room::event::LegalDuty;
 use crate::room::ids::{Actor, DisclosureId, MessageId, Seq, Timestamp};
 use crate::room::mutant::{Mutant, is_on};
-use crate::room::state::Posted;
+use crate::room::state::{Fall, Posted};
 use crate::room::words::{PoliceAnswer, Role, Tlp};
 
 /// Messages of others that the coordinator can see and that may be handed on as they are, in the order of posting.
@@ -141,7 +141,12 @@ pub(super) fn confirm(
     }
     let receiver = state.slot(&duty.to).filter(|&slot| state.is_present(slot));
     receiver.ok_or(Refusal::RecipientNotVisible)?;
-    let places: Vec<Seq> = duty.messages.iter().filter_map(|&message| state.message(message)).collect();
+    let is_erased = |seq: &Seq| state.posted(*seq).is_some_and(|posted| posted.fallen == Some(Fall::Erased));
+    let places = duty.messages.iter().filter_map(|&message| state.message(message));
+    let places: Vec<Seq> = places.filter(|seq| !is_erased(seq)).collect();
+    if places.is_empty() {
+        return Err(Refusal::MessageFallen);
+    }
     let suppress_until = duty.suppress_until.filter(|until| *until > now);
     let event = |(source, messages): (Slot, Vec<MessageId>)| Event::LegallyDisclosed {
         disclosure,

@@ -320,9 +320,12 @@ impl Model {
                 v.object_with(!here, &["RecipientNotVisible", "ParticipantNotFound"]);
                 let mut by_source: BTreeMap<No, Vec<MessageId>> = BTreeMap::new();
                 for message in &duty.messages {
-                    let Some(place) = self.places.get(message) else { continue };
+                    let Some(place) = self.places.get(message).filter(|place| !self.is_erased(**place, t)) else {
+                        continue;
+                    };
                     by_source.entry(self.posts[place].source).or_default().push(*message);
                 }
+                v.object_if(by_source.is_empty(), "MessageFallen");
                 let suppress_until = duty.suppress_until.filter(|until| *until > now);
                 let of_source = |(source, messages): (No, Vec<MessageId>)| Event::LegallyDisclosed {
                     disclosure: *disclosure,
