@@ -74,12 +74,18 @@ pub enum Mutant {
     ReceiptsTellSuppressed,
     /// A join is told of who is hidden.
     HiddenJoinIsTold,
+    /// One person decides an erasure alone.
+    OnePersonErases,
+    /// A legal hold stops no erasure that was proposed before it.
+    HeldIsErased,
+    /// What is erased is shown to who could see what falls.
+    ErasedIsShown,
 }
 
 #[cfg(feature = "danger")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::ExpiryOneLate,
         Self::WideningLooksBack,
         Self::UnknownNameIsNobody,
@@ -114,6 +120,9 @@ impl Mutant {
         Self::SuppressedDisclosureIsTold,
         Self::ReceiptsTellSuppressed,
         Self::HiddenJoinIsTold,
+        Self::OnePersonErases,
+        Self::HeldIsErased,
+        Self::ErasedIsShown,
     ];
 }
 

@@ -8,6 +8,7 @@ use crate::limits;
 use crate::room::consent::{Name, Slot};
 use crate::room::event::ErasureScope;
 use crate::room::ids::{Actor, ErasureId, Timestamp};
+use crate::room::mutant::{Mutant, is_on};
 
 fn not_held(state: &RoomState) -> Result<(), Refusal> {
     if state.erasing.hold.is_some() { Err(Refusal::LegalHold) } else { Ok(()) }
@@ -55,8 +56,10 @@ pub(super) fn confirm(
         // TLP:RED does not exist for who is not named in it; and what is erased already is nobody's to erase.
         is_seen(state, me, caller, message, now).map_err(|_| Refusal::ErasureNotFound)?;
     }
-    not_held(state)?;
-    if proposal.by == *caller {
+    if !is_on(Mutant::HeldIsErased) {
+        not_held(state)?;
+    }
+    if proposal.by == *caller && !is_on(Mutant::OnePersonErases) {
         return Err(Refusal::SecondPersonRequired);
     }
     Ok(vec![Event::PayloadsErased {

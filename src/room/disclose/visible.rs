@@ -116,7 +116,7 @@ fn message(
     posted: &Posted,
     now: Timestamp,
 ) -> Option<Basis> {
-    if posted.fallen == Some(Fall::Erased) {
+    if posted.fallen == Some(Fall::Erased) && !is_on(Mutant::ErasedIsShown) {
         return None;
     }
     if let Some(Narrowed::Red { author, actors }) = posted.narrowed.as_deref() {
