@@ -53,6 +53,7 @@ impl fmt::Debug for Message {
             supersedes,
             acknowledge_by_time,
             relay,
+            attachment,
         } = self;
         f.debug_struct("Message")
             .field("message_id", message_id)
@@ -68,6 +69,7 @@ impl fmt::Debug for Message {
             .field("supersedes", supersedes)
             .field("acknowledge_by_time", acknowledge_by_time)
             .field("relay", relay)
+            .field("attachment", attachment)
             .finish()
     }
 }
@@ -85,6 +87,7 @@ impl fmt::Debug for MessageDraft {
             red_actors,
             supersedes,
             acknowledge_by_time,
+            attachments,
         } = self;
         f.debug_struct("MessageDraft")
             .field("material", material)
@@ -97,7 +100,31 @@ impl fmt::Debug for MessageDraft {
             .field("red_actors", &red_actors.len())
             .field("supersedes", supersedes)
             .field("acknowledge_by_time", acknowledge_by_time)
+            .field("attachments", &attachments.len())
             .finish()
+    }
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { carrier_message_id, name: _, media_type, size_bytes, sha256: _, on_terms_of_others } = self;
+        f.debug_struct("Attachment")
+            .field("carrier_message_id", carrier_message_id)
+            .field("media_type", media_type)
+            .field("size_bytes", size_bytes)
+            .field("on_terms_of_others", on_terms_of_others)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AttachmentDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { upload_id, name: _, media_type, material } = self;
+        f.debug_struct("AttachmentDraft")
+            .field("upload_id", upload_id)
+            .field("media_type", media_type)
+            .field("material", material)
+            .finish_non_exhaustive()
     }
 }
 

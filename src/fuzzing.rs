@@ -212,8 +212,22 @@ mod tests {
             tlp: pb::Tlp::Amber.into(),
             text: "04:10 login failed".into(),
             recipients: vec!["region-b".into()],
+            attachments: vec![pb::AttachmentDraft {
+                upload_id: id.clone(),
+                name: "sshd.log".into(),
+                media_type: "text/plain".into(),
+                material: pb::Material::Logs.into(),
+            }],
             ..pb::MessageDraft::default()
         };
+        let start = pb::UploadStart {
+            room_id: id.clone(),
+            upload_id: id.clone(),
+            size_bytes: 1 << 20,
+            sha256: vec![9; 32].into(),
+        };
+        let content = Some(pb::upload_attachment_request::Content::Start(start));
+        let uploads = pb::UploadAttachmentRequest { content };
         let post = pb::PostMessageRequest { request_id: id.clone(), room_id: id.clone(), draft: Some(draft) };
         let cell = pb::ConsentCell { material: 1, audience: 1, sharing: pb::Sharing::Direct.into() };
         let change = pb::ConsentChange { cells: vec![cell], ..pb::ConsentChange::default() };
@@ -271,6 +285,7 @@ mod tests {
             ("request", "create_invite", numbered("CreateInviteRequest", invites.encode_to_vec())),
             ("request", "enrol", numbered("EnrolRequest", enrols.encode_to_vec())),
             ("request", "list_audit_records", numbered("ListAuditRecordsRequest", lists.encode_to_vec())),
+            ("request", "upload", numbered("UploadAttachmentRequest", uploads.encode_to_vec())),
             ("request", "subscribe", numbered("SubscribeRequest", subscribes.encode_to_vec())),
             ("invite_line", "whole", line.to_string().into_bytes()),
             ("signing_request", "whole", signed(&plain)),

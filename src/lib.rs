@@ -102,8 +102,10 @@ pub mod audit;
 mod bench;
 pub mod cli;
 pub mod client;
+pub mod contents;
 mod danger;
 pub mod engine;
+mod file_name;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

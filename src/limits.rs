@@ -10,6 +10,34 @@ pub const NAME_CHARS_MAX: usize = 63;
 /// Bytes of a message's text. A few screenfuls of log; longer files are split into several messages by the client.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 
+/// Attachments of one message.
+pub const ATTACHMENTS_MAX: usize = 16;
+
+/// Bytes of one attachment, unless `attachments.size_max` says less: a day of a busy proxy's log.
+pub const ATTACHMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Bytes of an attachment's name: what file systems take.
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+
+/// Bytes of a media type: twice 127 and a slash (RFC 6838).
+pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+
+/// Bytes of an attachment that are stored together and checked together. A transfer holds about three of them in memory.
+pub const CONTENT_PART_BYTES: usize = 1024 * 1024;
+
+/// Bytes of an attachment in one message of an upload or download: half of what a request may have, and few enough that a withdrawal cuts a
+/// download at once.
+pub const CONTENT_CHUNK_BYTES_MAX: usize = 128 * 1024;
+
+/// Attachments that an organisation has uploaded and not posted yet, finished or not.
+pub const UPLOADS_MAX: usize = 64;
+
+/// How long an upload that nobody goes on with, or posts, is kept: a night and a day.
+pub const UPLOAD_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Attachments of others with the same bytes whose terms hold for one.
+pub const TERMS_OF_MAX: usize = 64;
+
 /// Bytes of a room's title.
 pub const TITLE_BYTES_MAX: usize = 200;
 

@@ -20,6 +20,7 @@ use self::enrolment::Desk;
 pub use self::enrolment::EnrolmentError;
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
+use crate::contents::{Storage, StorageError};
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::{
@@ -82,6 +83,48 @@ pub struct Config {
     pub streams: StreamLimits,
     /// How fast an organisation may write in one room.
     pub rates: Rates,
+    /// Attachments: how large, and where they are kept.
+    pub attachments: AttachmentSettings,
+}
+
+/// Attachments: how large, and where they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachmentSettings {
+    /// Bytes of one, at most [`limits::ATTACHMENT_BYTES_MAX`].
+    pub bytes_max: u64,
+    /// Where; `None`: in a folder of the store.
+    pub kept: Option<AttachmentStorage>,
+}
+
+/// Where attachments are kept, if not in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttachmentStorage {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In storage that speaks S3.
+    S3 {
+        /// `s3://BUCKET` or `s3://BUCKET/PREFIX`.
+        url: String,
+        /// Where it is, if it is not Amazon's.
+        endpoint: Option<String>,
+    },
+}
+
+impl Default for AttachmentSettings {
+    fn default() -> Self {
+        Self { bytes_max: limits::ATTACHMENT_BYTES_MAX, kept: None }
+    }
+}
+
+impl AttachmentSettings {
+    /// The storage, if it is not in the store.
+    pub fn storage(&self, reserve_mib: u64) -> Result<Option<Storage>, StorageError> {
+        match &self.kept {
+            None => Ok(None),
+            Some(AttachmentStorage::Folder(folder)) => Storage::in_folder(folder.clone(), reserve_mib).map(Some),
+            Some(AttachmentStorage::S3 { url, endpoint }) => Storage::s3(url, endpoint.as_deref()).map(Some),
+        }
+    }
 }
 
 /// Where and by whom certificates are issued to those who were invited.
@@ -123,6 +166,9 @@ pub enum StartError {
     /// The key does not open the store.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
+    /// Attachments can't be kept where they should be.
+    #[error(transparent)]
+    Attachments(#[from] StorageError),
     /// The store was opened, and its content can't be served.
     #[error(transparent)]
     Store(#[from] LoadError),
@@ -193,6 +239,7 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
+        let contents = config.attachments.storage(config.reserve_mib)?;
         let directory = config.store.clone();
         let options = SledOptions {
             reserve_mib: config.reserve_mib,
@@ -202,6 +249,9 @@ impl Server {
         let opened = tokio::task::spawn_blocking(move || -> Result<_, StartError> {
             let mut store = SledStore::open(&directory, options)?;
             store.unlock(&keys)?;
+            if let Some(contents) = contents {
+                store.keep_contents_in(contents);
+            }
             Ok((store, keys))
         });
         let (store, keys) = opened.await.map_err(io::Error::other)??;
@@ -211,6 +261,7 @@ impl Server {
             terms: config.terms.clone(),
             ids,
             rates: config.rates,
+            attachment_bytes_max: config.attachments.bytes_max,
         };
         let has_rolled_back = store.has_rolled_back();
         let store = Arc::new(store);
@@ -251,6 +302,7 @@ impl Server {
         if let Some(desk) = desk {
             desk.open(engine.clone(), stopping.clone());
         }
+        engine.collect_uploads();
         engine.trail().note(AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION") });
         tracing::info!(
             %address,

@@ -102,7 +102,7 @@ pub(crate) fn of_room(room: RoomId, entry: &Entry) -> Option<AuditEvent> {
         Event::LegalHoldLifted { .. } => Some(AuditEvent::LegalHoldLifted { by, room }),
         Event::RetentionSet { years } => Some(AuditEvent::RetentionSet { by, room, years: *years }),
         // Recorded with the directory's entry.
-        Event::RoomOpened { .. } | Event::AccessChanged { .. } => None,
+        Event::RoomOpened { .. } | Event::AccessChanged { .. } | Event::AttachmentFetched { .. } => None,
         Event::ParticipantAdmitted { .. }
         | Event::AttributionRaised { .. }
         | Event::InvitationDeclined { .. }

@@ -67,11 +67,13 @@ pub(crate) enum Load {
     Stalled,
     /// Posting and catching up, with and without encryption at rest
     Encryption,
+    /// Files up and down, and the memory that a transfer takes
+    Attachments,
 }
 
 impl Load {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Post,
         Self::Serial,
         Self::Fanout,
@@ -82,6 +84,7 @@ impl Load {
         Self::Restart,
         Self::Mixed,
         Self::Encryption,
+        Self::Attachments,
         Self::Disclose,
     ];
 
@@ -96,6 +99,7 @@ impl Load {
             | Self::Large
             | Self::Disclose
             | Self::Mixed
+            | Self::Attachments
             | Self::Stalled => false,
         }
     }
@@ -113,6 +117,7 @@ impl Load {
             Self::Mixed => loads::mixed::run(bench).await,
             Self::Stalled => loads::stalled::run(bench).await,
             Self::Encryption => loads::encryption::run(bench).await,
+            Self::Attachments => loads::attachments::run(bench).await,
         }
     }
 }

@@ -98,10 +98,10 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
     let client = session.connect().await?;
     let mut stream = client.take_backup(request).await?;
     let progress = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames, {elapsed}")
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames {msg} {elapsed}")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     progress.set_style(style);
-    let (mut head, mut ended, mut bytes) = (None, false, 0_u64);
+    let (mut head, mut ended, mut bytes, mut attachments) = (None, false, 0_u64, 0);
     while let Some(part) = stream.next().await? {
         file.add(&part)?;
         match part.content {
@@ -113,6 +113,11 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
                 bytes += frames.frames.iter().map(|frame| frame.frame.len() as u64).sum::<u64>();
                 progress.inc(frames.frames.len() as u64);
             }
+            Some(Content::Part(part)) => {
+                bytes += part.bytes.len() as u64;
+                progress.set_message("attachments");
+            }
+            Some(Content::Contents(listed)) => attachments += listed.contents.len(),
             Some(Content::End(_)) => ended = true,
             None => {}
         }
@@ -128,6 +133,7 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
         "after_commit": head.after_commit,
         "commit": head.commit,
         "frames": head.frames,
+        "attachments": attachments,
         "bytes": bytes,
         "sha256": hex(&sha256),
     });
@@ -136,7 +142,7 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
             if head.after_commit == 0 { "all".to_owned() } else { format!("what came after {}", head.after_commit) };
         let path = path.display();
         session.output.line(&format!(
-            "{path}: {what}, up to commit {}; {} frames, {bytes} bytes\nsha256 {}",
+            "{path}: {what}, up to commit {}; {} frames, {attachments} attachments in all, {bytes} bytes\nsha256 {}",
             head.commit,
             head.frames,
             hex(&sha256)
@@ -148,7 +154,7 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
 
 /// What a folder of backups holds.
 pub(super) fn told(output: Output, folder: &Path, whole: &Whole, what: &str) -> Result<(), Failure> {
-    let Whole { files, head, logs, bytes, sha256 } = whole;
+    let Whole { files, head, logs, bytes, contents, sha256 } = whole;
     let value: Value = json!({
         "folder": folder,
         "files": files,
@@ -156,15 +162,17 @@ pub(super) fn told(output: Output, folder: &Path, whole: &Whole, what: &str) -> 
         "commit": head.commit,
         "frames": head.total_frames,
         "logs": logs,
+        "attachments": contents.len(),
         "bytes": bytes,
         "sha256": hex(sha256),
     });
     output.show(&value, || {
         output.line(&format!(
-            "{what}: store {} up to commit {}; files: {files}, logs: {logs}, frames: {}, bytes: {bytes}\nsha256 {}",
+            "{what}: store {} up to commit {}; files: {files}, logs: {logs}, frames: {}, attachments: {}, bytes: {bytes}\nsha256 {}",
             head.store_id,
             head.commit,
             head.total_frames,
+            contents.len(),
             hex(sha256)
         ))
     })

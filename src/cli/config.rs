@@ -22,10 +22,16 @@
 //! listen = "0.0.0.0:7444"
 //! address = "broker.example:7444"
 //! authority = "ca"
+//! [attachments]                         # optional
+//! store = "s3://samverkan/attachments"  # a folder of the store, if nothing is said
+//! endpoint = "https://s3.example"
+//! size_max_mib = 1024
 //! ```
 //!
 //! Paths are relative to the file. Everything else has a default; those of `[limits]` stand in [`crate::limits`] with their reasons.
 //! Tested below.
+
+mod attachments;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -38,6 +44,7 @@ use super::failure::{Exit, Failure};
 use crate::identity::{IssuerFile, KeyExchange, TrustDomain, TrustFiles};
 use crate::room::ids::OrganisationId;
 use crate::sealing::KeySource;
+use crate::server::AttachmentSettings;
 
 /// The port of the product.
 pub const PORT: u16 = 7443;
@@ -63,6 +70,8 @@ pub struct ServerConfig {
     pub accept_rollback: bool,
     /// How somebody without a certificate gets one; `None`: not here.
     pub enrolment: Option<EnrolmentConfig>,
+    /// Attachments: how large, and where they are kept.
+    pub attachments: AttachmentSettings,
     /// Limits that differ from the defaults.
     pub limits: Limits,
     /// How the log is written.
@@ -143,7 +152,7 @@ pub const LOG_FILTER: &str = "info";
 /// MiB of the store's disk that stay free when nothing else is said.
 pub const RESERVE_MIB: u64 = 64;
 
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 39] = [
     "server.listen",
     "identity.trust_domain",
     "identity.coordinator",
@@ -162,6 +171,9 @@ const KEYS: [&str; 36] = [
     "enrolment.server",
     "enrolment.authority",
     "enrolment.days",
+    "attachments.store",
+    "attachments.endpoint",
+    "attachments.size_max_mib",
     "limits.connections",
     "limits.connections_per_organisation",
     "limits.coordinator_connections",
@@ -246,6 +258,7 @@ impl<'a> Reader<'a> {
         let keys = self.keys();
         let reserve_mib = self.number("store.reserve_mib", 1);
         let enrolment = self.enrolment();
+        let attachments = self.attachments();
         let limits = Limits {
             connections: self.limit("limits.connections"),
             connections_per_organisation: self.limit("limits.connections_per_organisation"),
@@ -291,6 +304,7 @@ impl<'a> Reader<'a> {
             reserve_mib: reserve_mib.unwrap_or(RESERVE_MIB),
             accept_rollback: false,
             enrolment,
+            attachments,
             limits,
             log_format: log_format.unwrap_or(LogFormat::Text),
             log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),

@@ -237,6 +237,17 @@ impl Teller {
         if let Some(occurred) = &message.occurred_time {
             told.line.push_str(&format!("  occurred {}", short_time(Some(occurred))));
         }
+        if let Some(attachment) = &message.attachment {
+            let carrier = self.place(&attachment.carrier_message_id);
+            let kind =
+                if attachment.media_type.is_empty() { String::new() } else { format!(", {}", attachment.media_type) };
+            let (name, bytes) = (&attachment.name, attachment.size_bytes);
+            told.line.push_str(&format!("  attached to {carrier}: {name}, {bytes} bytes{kind}"));
+            if attachment.on_terms_of_others {
+                told = told.more("others gave you this file: it reaches nobody whom they would not show it to");
+            }
+            return told.more(format!("fetch it with: {}", self.command(&format!("attachment get {index}"))));
+        }
         let text = message.text.strip_suffix('\n').unwrap_or(&message.text);
         if text.contains('\n') {
             told.text = text.to_owned();

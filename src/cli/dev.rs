@@ -16,6 +16,7 @@ use super::{launch, seed, trace};
 use crate::client::Client;
 use crate::identity::TrustFiles;
 use crate::identity::issue::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
+use crate::server::AttachmentSettings;
 
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
@@ -90,6 +91,7 @@ fn server_config(world: &World, listen: SocketAddr) -> Result<ServerConfig, Fail
         keys: vec![world.store_key()?],
         reserve_mib: config::RESERVE_MIB,
         accept_rollback: false,
+        attachments: AttachmentSettings::default(),
         enrolment: Some(enrolment(world, listen)),
         limits: Limits::default(),
         log_format: LogFormat::Text,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::words::word;
 use crate::client::{Time, pb, time_text};
+use crate::identity::summary::hex;
 
 /// A time, or null.
 pub(crate) fn time(time: Option<&Time>) -> Value {
@@ -190,6 +191,7 @@ pub(crate) fn receipts(message_id: &str, receipts: &pb::GetReceiptsResponse) -> 
             "delivered_time": time(receipt.delivered_time.as_ref()),
             "basis": reason(receipt.basis),
             "acknowledged_time": time(receipt.acknowledged_time.as_ref()),
+            "fetched_time": time(receipt.fetched_time.as_ref()),
             "sees": receipt.sees,
             "reason": reason(receipt.reason),
             "text": text(&receipt.text),
@@ -210,6 +212,7 @@ pub(crate) fn receipts(message_id: &str, receipts: &pb::GetReceiptsResponse) -> 
         "recorded_time": time(receipts.recorded_time.as_ref()),
         "receipts": receipts.receipts.iter().map(receipt).collect::<Vec<_>>(),
         "coordinator_reads": receipts.coordinator_reads.iter().map(read).collect::<Vec<_>>(),
+        "coordinator_fetches": receipts.coordinator_fetches.iter().map(read).collect::<Vec<_>>(),
         "relays": receipts.relays.iter().map(relay).collect::<Vec<_>>(),
     })
 }
@@ -379,6 +382,14 @@ pub(crate) fn message(message: &pb::Message) -> Value {
             "parent_message_ids": relay.parent_message_ids,
             "receivers": participants(&relay.receivers),
             "awaiting_approval": participants(&relay.awaiting_approval),
+        })),
+        "attachment": message.attachment.as_ref().map(|attachment| json!({
+            "carrier_message_id": attachment.carrier_message_id,
+            "name": attachment.name,
+            "media_type": text(&attachment.media_type),
+            "bytes": attachment.size_bytes,
+            "sha256": hex(&attachment.sha256),
+            "on_terms_of_others": attachment.on_terms_of_others,
         })),
     })
 }

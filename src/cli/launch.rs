@@ -97,6 +97,7 @@ pub(crate) fn settings(config: &ServerConfig) -> Config {
             limits.written_kib_per_second.map_or(crate::limits::WRITTEN_BYTES_PER_SECOND, |kib| 1024 * kib as u64),
             count(limits.consents_per_second, crate::limits::CONSENTS_PER_SECOND),
         ),
+        attachments: config.attachments.clone(),
     }
 }
 
@@ -124,6 +125,8 @@ fn failure(error: &StartError) -> Failure {
         StartError::Open(OpenError::Damaged { .. }) => damaged(
             "keep a copy of the folder; `samverkan inspect rooms --store FOLDER` shows what verifies, if it can be opened",
         ),
+        StartError::Attachments(_) => Failure::new(Exit::Configuration, error)
+            .hint("attachments.store is a folder that this user can write to, or s3://BUCKET, whose credentials are in the environment"),
         StartError::Key(_) => Failure::new(Exit::Configuration, error)
             .hint("`samverkan keys create FILE` makes a key for a new store; that of an old one must be the one it was made with"),
         StartError::Unlock(UnlockError::Keyring(KeyringError::WrongKey { .. } | KeyringError::NoKey(_))) => {

@@ -7,6 +7,7 @@
 mod access;
 mod answers;
 mod ask;
+mod attachment;
 mod audit;
 mod backup;
 mod bench;
@@ -144,6 +145,9 @@ enum Command {
     Room(room::RoomCommand),
     /// Post a message: an argument, a file, or standard input
     Post(post::Post),
+    /// Files that came with messages: list them, fetch one
+    #[command(subcommand)]
+    Attachment(attachment::AttachmentCommand),
     /// Show what was delivered to you in a room
     Tail(tail::Tail),
     /// One message: who has it and why, take it back, acknowledge it
@@ -249,6 +253,7 @@ fn run_command(command: Command, verbose: u8, session: &Session) -> Result<(), F
         Command::Report(command) => block_on(report::run(command, session)),
         Command::Room(command) => block_on(room::run(command, session)),
         Command::Post(command) => block_on(post::run(command, session)),
+        Command::Attachment(command) => block_on(attachment::run(command, session)),
         Command::Tail(command) => block_on(tail::run(command, session)),
         Command::Message(command) => block_on(message::run(command, session)),
         Command::Consent(command) => block_on(consent::run(command, session)),
@@ -340,6 +345,10 @@ mod tests {
             "post text --room 1234 --material logs --tlp amber --to region-b,cert-se",
             "post --file log.txt --lossy --reply-to 1234 --occurred 2026-12-01T00:00:00Z",
             "post --coordinator-only text",
+            "post text --attach a.log b.log --attach-material logs --attach-type text/plain",
+            "attachment list --room 1234",
+            "attachment get 12 --directory x",
+            "attachment get 12345678 --to x.log --room 1234",
             "post text --tlp red --red org/cert-se/user/anna",
             "tail --follow --after 4 --room 1234 --output json",
             "consent show --participant region-a",

@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::attachment::{self, AttachArguments};
 use super::confirm::Yes;
 use super::deliveries::{name, tlp};
 use super::failure::Failure;
@@ -86,6 +87,7 @@ impl Draft<'_> {
             red_actors: it.red.clone(),
             supersedes: self.supersedes.clone(),
             acknowledge_by_time: it.acknowledge_by,
+            attachments: Vec::new(),
         }
     }
 }
@@ -98,6 +100,7 @@ messages, cut at line ends.
 Examples:
   samverkan post 'Has anybody seen 192.0.2.7?'
   samverkan post --material logs --file sshd.log --tlp amber
+  samverkan post 'The log of the night' --attach sshd.log --attach-material logs
   samverkan post --to region-b --acknowledge-by 2h 'Please block 192.0.2.7 now.'
   samverkan post --supersedes 12 'It was 192.0.2.8, not .7.'";
 
@@ -110,6 +113,8 @@ pub(crate) struct Post {
     room: RoomArgument,
     #[command(flatten)]
     draft: DraftArguments,
+    #[command(flatten)]
+    attach: AttachArguments,
     #[command(flatten)]
     yes: Yes,
     /// For asking again about one message whose outcome is not known: the request id that was told then
@@ -136,6 +141,12 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
     if command.draft.supersedes.is_some() && pieces.len() > 1 {
         return Err(Failure::usage("--supersedes is for one message, and this text is too long for one"));
     }
+    if !command.attach.is_empty() && pieces.len() > 1 {
+        return Err(Failure::usage(
+            "--attach is for one message, and this text is too long for one; attach it as a file",
+        ));
+    }
+    let files = command.attach.read()?;
     let here = Here::enter(session, &command.room).await?;
     let draft = command.draft.resolve(&here).await?;
     if io::stderr().is_terminal() {
@@ -143,6 +154,17 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
         let participants = here.client.preview_audience(request).await?.participants;
         note(audience(&participants));
         note(format!("{}, {}", word::<pb::Material>(command.draft.material as i32), tlp(command.draft.tlp as i32)));
+        if let Some(material) = command.attach.other_material(command.draft.material) {
+            // Both are needed: who does not see the message does not see its files.
+            let of_files = pb::MessageDraft { material: material as i32, ..draft.of(first) };
+            let request = pb::PreviewAudienceRequest { room_id: here.room_id.clone(), draft: Some(of_files) };
+            let of_files = here.client.preview_audience(request).await?.participants;
+            note(format!(
+                "its files, {}, go to those of them: {}",
+                word::<pb::Material>(material as i32),
+                audience(&of_files)
+            ));
+        }
         if let Some(others) = others(&participants) {
             command.yes.confirm_at_terminal(&format!("Post it to {others}?"))?;
         }
@@ -151,10 +173,12 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
     if pieces.len() > 1 {
         return many(client, room_id, &pieces, &draft, session.output).await;
     }
+    let is_retry = command.request_id.is_some();
+    let attachments = command.attach.upload(client, room_id, command.draft.material, &files, is_retry).await?;
     let request = pb::PostMessageRequest {
         request_id: command.request_id.unwrap_or_default(),
         room_id: room_id.clone(),
-        draft: Some(draft.of(first)),
+        draft: Some(pb::MessageDraft { attachments, ..draft.of(first) }),
     };
     let answer = client.post_message(request).await.map_err(|error| match error {
         ClientError::OutcomeUnknown { ref request_id, .. } => {
@@ -166,7 +190,10 @@ pub(crate) async fn run(command: Post, session: &Session) -> Result<(), Failure>
         }
         other => other.into(),
     })?;
-    let value = posted(&answer.message_id, answer.recorded_time.as_ref(), 0);
+    let mut value = posted(&answer.message_id, answer.recorded_time.as_ref(), 0);
+    if !files.is_empty() {
+        value["attachments"] = attachment::posted(&answer.attachment_message_ids, &files);
+    }
     session.output.show(&value, || session.output.line(&answer.message_id))
 }
 

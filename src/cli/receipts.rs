@@ -49,6 +49,9 @@ pub(crate) fn in_words(receipts: &pb::GetReceiptsResponse) -> Vec<String> {
     let received = receipts.receipts.iter().filter(|receipt| receipt.delivered_time.is_some()).map(|receipt| {
         let (who, when) = (name(receipt.participant.as_ref()), short_time(receipt.delivered_time.as_ref()));
         let mut line = format!("{who}, {when}, {}", ground(receipt.basis()));
+        if let Some(time) = &receipt.fetched_time {
+            line.push_str(&format!(", fetched {}", short_time(Some(time))));
+        }
         if let Some(time) = &receipt.acknowledged_time {
             line.push_str(&format!(", acknowledged {}", short_time(Some(time))));
         }
@@ -93,6 +96,8 @@ fn ground(basis: pb::AudienceReason) -> &'static str {
         | Reason::CallerHidden
         | Reason::CameLater
         | Reason::NotSinceThen
+        | Reason::CarrierNotShown
+        | Reason::SameFileNarrower
         | Reason::Withdrawn
         | Reason::Retracted
         | Reason::Superseded
@@ -109,7 +114,11 @@ fn text(message_id: &str, receipts: &pb::GetReceiptsResponse) -> String {
     let mut parts =
         vec![format!("Message {}, posted {}", short(message_id), short_time(receipts.recorded_time.as_ref()))];
     let acknowledged = receipts.receipts.iter().any(|receipt| receipt.acknowledged_time.is_some());
+    let fetched = receipts.receipts.iter().any(|receipt| receipt.fetched_time.is_some());
     let mut header = vec!["who", "received", "ground"];
+    if fetched {
+        header.push("fetched");
+    }
     if acknowledged {
         header.push("acknowledged");
     }
@@ -117,6 +126,9 @@ fn text(message_id: &str, receipts: &pb::GetReceiptsResponse) -> String {
     let rows = receipts.receipts.iter().map(|receipt| {
         let received = receipt.delivered_time.as_ref().map_or("no".into(), |time| short_time(Some(time)));
         let mut row = vec![name(receipt.participant.as_ref()), received, ground(receipt.basis()).to_owned()];
+        if fetched {
+            row.push(receipt.fetched_time.as_ref().map_or("no".into(), |time| short_time(Some(time))));
+        }
         if acknowledged {
             row.push(receipt.acknowledged_time.as_ref().map_or("no".into(), |time| short_time(Some(time))));
         }
@@ -145,6 +157,12 @@ fn text(message_id: &str, receipts: &pb::GetReceiptsResponse) -> String {
         .collect();
     if !reads.is_empty() {
         parts.push(format!("Received at the coordinator by:\n{}", reads.join("\n")));
+    }
+    let fetches = receipts.coordinator_fetches.iter();
+    let fetches: Vec<_> =
+        fetches.map(|fetch| format!("  {}  {}", short_time(fetch.delivered_time.as_ref()), fetch.actor)).collect();
+    if !fetches.is_empty() {
+        parts.push(format!("Fetched at the coordinator by:\n{}", fetches.join("\n")));
     }
     parts.join("\n\n")
 }
@@ -219,7 +237,7 @@ mod tests {
                 recorded_time: at(30),
                 receivers: of("region-b").into_iter().collect(),
             }],
-            next_page_token: String::new(),
+            ..Default::default()
         };
         expect![[r#"
             Message 89abcdef, posted 2025-12-01 00:00:00Z

@@ -11,7 +11,7 @@ use super::failure::{Exit, Failure};
 use super::inspect;
 use super::output::{Output, note};
 use crate::client::backup_chain::{BackedUp, ChainError, Frames};
-use crate::room::ids::RoomId;
+use crate::room::ids::{ContentId, RoomId};
 use crate::sealing::{KEYRING_FILE, KeyEncryptionKey, KeySource};
 use crate::store::sled::{RestoreError, Restored, restore};
 
@@ -21,6 +21,9 @@ room, of the directory and of the audit trail is verified, delivery records incl
 
 A store that was restored is behind the one that it is a copy of: what was acknowledged after the last backup is not in it. The server says
 so in its log and in the audit trail when it first serves it, and `samverkan inspect` shows it from then on.
+
+Attachments are put into the folder `attachments` of the new store. A server that keeps them elsewhere (attachments.store) finds them there
+once the content of that folder was copied to where it keeps them, under the same names.
 
 What was erased by destroying its keys stays erased, if the keyring and the key are those of after that.
 
@@ -50,11 +53,19 @@ pub(crate) fn run(command: &Restore, output: Output) -> Result<(), Failure> {
     let keyring = keyring.as_ref().map(|path| fs::read(path).map_err(|error| Failure::io(path.display(), &error)));
     let keyring = keyring.transpose()?;
     let whole = verify(folder)?;
-    let frames = Frames::of(folder)?.map(|frame| {
-        frame.map(|BackedUp { log, number, frame }| Restored {
-            room: RoomId::from_bytes(log),
-            number,
-            bytes: frame.into(),
+    // What was erased since is in the earlier files, and does not belong to the last.
+    let belongs = |copy: &Result<BackedUp, ChainError>| match copy {
+        Ok(BackedUp::Part { content, .. }) => whole.contents.contains(content),
+        Ok(BackedUp::Frame { .. }) | Err(_) => true,
+    };
+    let frames = Frames::of(folder)?.filter(belongs).map(|copy| {
+        copy.map(|copy| match copy {
+            BackedUp::Frame { log, number, frame } => {
+                Restored::Frame { room: RoomId::from_bytes(log), number, bytes: frame.into() }
+            }
+            BackedUp::Part { content, number, bytes } => {
+                Restored::Part { content: ContentId::from_bytes(content), number, bytes: bytes.into() }
+            }
         })
     });
     restore(store, &whole.head.identity, &whole.head.position, frames).map_err(|error| failed(error, store))?;
@@ -77,18 +88,20 @@ pub(crate) fn run(command: &Restore, output: Output) -> Result<(), Failure> {
         "commit": whole.head.commit,
         "frames": whole.head.total_frames,
         "logs": whole.logs,
+        "attachments": whole.contents.len(),
         "verified": found.as_ref().map(|found| found.damaged.is_empty()),
         "entries": found.as_ref().map(|found| found.entries),
         "deliveries": found.as_ref().map(|found| found.deliveries),
     });
     output.show(&value, || {
         output.line(&format!(
-            "{}: store {} up to commit {}; logs: {}, frames: {}",
+            "{}: store {} up to commit {}; logs: {}, frames: {}, attachments: {}",
             store.display(),
             whole.head.store_id,
             whole.head.commit,
             whole.logs,
-            whole.head.total_frames
+            whole.head.total_frames,
+            whole.contents.len()
         ))?;
         match &found {
             Some(found) => output.line(&format!(

@@ -29,12 +29,15 @@ use crate::client::pb;
 const VERSION: u32 = 1;
 /// What `tail --output json` prints, line by line.
 const MESSAGES_FILE: &str = "messages.jsonl";
+/// A folder of what attachments hold.
+const ATTACHMENTS: &str = "attachments";
 const TIMELINE_FILE: &str = "timeline.html";
 const MANIFEST_FILE: &str = "manifest.json";
 
 pub(crate) const HELP: &str = "\
-Writes messages.jsonl (what `tail --output json` prints), timeline.html (for people, and for paper) and manifest.json (who exported what
-and when, and the SHA-256 of the other two) to a folder that is empty or not there yet. Nobody but you can read the folder.
+Writes messages.jsonl (what `tail --output json` prints), timeline.html (for people, and for paper), a folder of the attachments, and
+manifest.json (who exported what and when, and the SHA-256 of all others) to a folder that is empty or not there yet. Nobody but you can
+read the folder.
 
 That you exported is on record: your own organisation and the coordinator are told. What you had not read before counts as received.
 

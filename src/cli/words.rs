@@ -116,6 +116,7 @@ words! {
         RelayTooFewSources => "relay_too_few_sources",
         RelayUnapproved => "relay_unapproved",
         Source => "source",
+        CarrierNotShown => "carrier_not_shown", SameFileNarrower => "same_file_narrower",
         Erased => "erased",
     }
 }

@@ -12,7 +12,7 @@
 //! on from the one before, that each log is without a gap, and that all of it is as much as the store had. Tested here and in
 //! `tests/it/backup.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -69,20 +69,37 @@ pub struct Whole {
     pub logs: usize,
     /// Bytes of all frames.
     pub bytes: u64,
+    /// Which attachments belong to it; their parts are in one of the files.
+    pub contents: BTreeSet<[u8; 16]>,
     /// SHA-256 of the last file, its own last bytes apart; with the digests in between it stands for all of them.
     pub sha256: [u8; DIGEST_BYTES],
 }
 
-/// A frame in a backup.
+/// Something in a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackedUp {
-    /// UUID of its log.
-    pub log: [u8; 16],
-    /// Its number there.
-    pub number: u64,
-    /// As it was stored.
-    pub frame: bytes::Bytes,
+pub enum BackedUp {
+    /// A frame.
+    Frame {
+        /// UUID of its log.
+        log: [u8; 16],
+        /// Its number there.
+        number: u64,
+        /// As it was stored.
+        frame: bytes::Bytes,
+    },
+    /// A part of what an attachment holds.
+    Part {
+        /// Of which.
+        content: [u8; 16],
+        /// Which part.
+        number: u32,
+        /// As it was stored.
+        bytes: bytes::Bytes,
+    },
 }
+
+/// The part of a content that says that it is complete.
+const LAST_PART: u32 = u32::MAX;
 
 /// The files of a folder, in order. An error if one is missing in between; other files are left alone.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>, ChainError> {
@@ -205,6 +222,10 @@ pub struct Frames {
     waiting: std::vec::IntoIter<pb::BackupFrame>,
     next: BTreeMap<[u8; 16], u64>,
     bytes: u64,
+    /// Of each content, the part that came last.
+    parts: BTreeMap<[u8; 16], u32>,
+    /// Which contents the file that is read says that there are.
+    listed: BTreeSet<[u8; 16]>,
     whole: Option<Whole>,
     has_failed: bool,
 }
@@ -226,6 +247,8 @@ impl Frames {
             waiting: Vec::new().into_iter(),
             next: BTreeMap::new(),
             bytes: 0,
+            parts: BTreeMap::new(),
+            listed: BTreeSet::new(),
             whole: None,
             has_failed: false,
         })
@@ -255,6 +278,9 @@ impl Frames {
                 continue;
             };
             match reader.next()? {
+                Some(Content::Part(part)) if self.head.is_some() && !self.has_ended => {
+                    return self.part_of_attachment(part).map(Some);
+                }
                 Some(content) => self.part(content)?,
                 None => self.end_file()?,
             }
@@ -277,10 +303,18 @@ impl Frames {
                     return Err(self.bad("does not go on from the file before it"));
                 }
                 (self.head, self.in_file, self.file_digest, self.has_ended) = (Some(head), 0, Sha256::new(), false);
+                self.listed.clear();
                 Ok(())
             }
             Content::Frames(pb::BackupFrames { frames }) if self.head.is_some() && !self.has_ended => {
                 self.waiting = frames.into_iter();
+                Ok(())
+            }
+            Content::Contents(pb::BackupContents { contents }) if self.head.is_some() && !self.has_ended => {
+                for content in contents {
+                    let content = content[..].try_into().map_err(|_| self.bad("names no attachment"))?;
+                    self.listed.insert(content);
+                }
                 Ok(())
             }
             Content::End(pb::BackupEnd { frames, sha256 }) if self.head.is_some() && !self.has_ended => {
@@ -292,6 +326,21 @@ impl Frames {
             }
             _ => Err(self.bad("holds its parts in another order than they are sent in")),
         }
+    }
+
+    fn part_of_attachment(&mut self, part: pb::BackupPart) -> Result<BackedUp, ChainError> {
+        let pb::BackupPart { content, number, bytes } = part;
+        let content: [u8; 16] = content[..].try_into().map_err(|_| self.bad("holds a part of no attachment"))?;
+        let before = self.parts.insert(content, number);
+        // A later file has one anew only from its first part on.
+        if number != 0 && number != LAST_PART && before.is_none_or(|before| before.checked_add(1) != Some(number)) {
+            return Err(self.bad("holds the parts of an attachment in another order than they are sent in"));
+        }
+        self.file_digest.update(content);
+        self.file_digest.update(u64::from(number).to_be_bytes());
+        self.file_digest.update((bytes.len() as u64).to_be_bytes());
+        self.file_digest.update(&bytes);
+        Ok(BackedUp::Part { content, number, bytes })
     }
 
     fn frame(&mut self, frame: pb::BackupFrame) -> Result<BackedUp, ChainError> {
@@ -312,7 +361,7 @@ impl Frames {
         self.file_digest.update((frame.len() as u64).to_be_bytes());
         self.file_digest.update(&frame);
         self.bytes += frame.len() as u64;
-        Ok(BackedUp { log, number, frame })
+        Ok(BackedUp::Frame { log, number, frame })
     }
 
     fn end_file(&mut self) -> Result<(), ChainError> {
@@ -323,10 +372,15 @@ impl Frames {
         if total != head.total_frames || self.in_file != head.frames {
             return Err(self.bad(format!("{total} frames are there, the store had {}", head.total_frames)));
         }
+        if let Some(lacking) = self.listed.iter().find(|content| self.parts.get(*content) != Some(&LAST_PART)) {
+            let found = format!("attachment {} belongs to it, and is not there", uuid::Uuid::from_bytes(*lacking));
+            return Err(self.bad(found));
+        }
         let path = self.reader.take().map(|reader| reader.path).unwrap_or_default();
         let sha256 = Reader::sha256(&path)?;
         let files = self.whole.as_ref().map_or(0, |whole| whole.files);
-        self.whole = Some(Whole { files: files + 1, head, logs: self.next.len(), bytes: self.bytes, sha256 });
+        let (logs, bytes, contents) = (self.next.len(), self.bytes, self.listed.clone());
+        self.whole = Some(Whole { files: files + 1, head, logs, bytes, contents, sha256 });
         Ok(())
     }
 }

@@ -6,8 +6,9 @@
 //! re-exported here. Leans on [`crate::identity`] for TLS. Tested in each file and, against a real server, in `tests/it`.
 //!
 //! In reading order: [`context`] (who calls whom), `transport` (the connection), [`error`], `calls` (one answer each),
-//! [`subscribe`], [`post_many`], `backup` and [`backup_chain`].
+//! [`subscribe`], [`post_many`], [`attachments`], `backup` and [`backup_chain`].
 
+pub mod attachments;
 pub mod audit;
 mod backup;
 pub mod backup_chain;

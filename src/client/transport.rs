@@ -220,6 +220,7 @@ macro_rules! clients {
 
 clients! {
     access: access_service_client::AccessServiceClient,
+    attachments: attachment_service_client::AttachmentServiceClient,
     audit: audit_service_client::AuditServiceClient,
     backups: backup_service_client::BackupServiceClient,
     certificates: certificate_service_client::CertificateServiceClient,

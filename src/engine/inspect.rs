@@ -174,6 +174,7 @@ fn entry(entry: &Entry) -> EntryReport {
         Event::ReportRead { .. } => "report_read",
         Event::RoomSeenAs { .. } => "room_seen_as",
         Event::RoomExported { .. } => "room_exported",
+        Event::AttachmentFetched { .. } => "attachment_fetched",
         Event::AccessChanged { .. } => "access_changed",
     };
     EntryReport { seq: entry.seq, recorded_at: entry.recorded_at, author: entry.author.clone(), kind }

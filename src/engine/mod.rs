@@ -5,15 +5,14 @@
 //! `directory`.
 //! Leans on: `room`, `store`. Upholds: R4 (nothing leaves before it is durable), R6, R8, R9. Tested in `engine/tests.rs` and `tests/it`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
-use self::access::Unrecorded;
 pub use self::access::{AccessChanged, AccessWish};
+pub use self::attachments::Download;
 use self::directory::DirectoryLog;
 pub use self::ids::Ids;
 pub use self::load::{LoadError, replay};
@@ -21,8 +20,10 @@ pub use self::outbox::Subscription;
 pub use self::places::Rates;
 use self::places::{command_bytes, is_urgent};
 use self::room::{Job, Lane, Page, Waiting};
-use self::shared::{Listings, Shared, lock, salt};
-use crate::audit::{self, AuditEvent, Trail};
+use self::shared::{Shared, lock, salt};
+use self::start::{ReadStore, failed, read_all};
+use crate::audit::{AuditEvent, Trail};
+use crate::contents::Contents;
 use crate::room::consent::{ConsentChange, Name};
 use crate::room::decide::decide;
 use crate::room::directory::{Directory, DirectoryCommand, DirectoryEvent};
@@ -39,6 +40,7 @@ use crate::store::committer::{Clock, Committer, Pace};
 use crate::store::{Store, codec};
 
 mod access;
+mod attachments;
 mod directory;
 mod enrolment;
 mod erasure;
@@ -54,6 +56,7 @@ mod races;
 mod room;
 mod shared;
 pub mod snapshot;
+mod start;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -92,6 +95,17 @@ pub enum Failure {
     /// What is stored of this room does not verify; the server shows nothing of it.
     #[error("what is stored of this room does not match its digests")]
     Damaged,
+    /// What is stored of an attachment is not what was put there.
+    #[error(
+        "what is stored of this attachment is missing or does not match its digest; ask its sender for it, and tell the server's operator"
+    )]
+    AttachmentDamaged,
+    /// The caller has begun the same upload anew, and the other stream goes on with it.
+    #[error("this upload goes on in another stream that you began later")]
+    UploadTakenOver,
+    /// What was being given is not the caller's to see any more.
+    #[error("this attachment was withdrawn while you were given it; what you have of it, you were given")]
+    WithdrawnMeanwhile,
     /// The server is stopping. Nothing was written.
     #[error("the server is stopping")]
     ShuttingDown,
@@ -204,6 +218,8 @@ pub struct Settings {
     pub ids: Ids,
     /// How fast an organisation may write in one room.
     pub rates: Rates,
+    /// Bytes of one attachment, at most [`crate::limits::ATTACHMENT_BYTES_MAX`].
+    pub attachment_bytes_max: u64,
 }
 
 /// All rooms of one store. Cheap to clone.
@@ -245,14 +261,15 @@ impl Engine {
         store: Arc<dyn Store>,
         clock: Clock,
         settings: Settings,
-        (log, listings, unrecorded, trail): ReadStore,
+        (log, listings, unrecorded, trail, posted): ReadStore,
         committer: Committer,
         pace: Option<Pace>,
     ) -> Self {
         let page_token_key = store.secret();
         let trail = Trail::start(store.clone(), committer.clone(), clock.clone(), trail);
         let known = (log.directory().clone(), listings);
-        let shared = Arc::new(Shared::new(store, committer, trail, clock, pace, known, settings.rates));
+        let contents = Arc::new(Contents::new(store.clone(), posted));
+        let shared = Arc::new(Shared::new((store, contents), committer, trail, clock, pace, known, settings.rates));
         let engine = Self(Arc::new(Inner { shared, directory: Mutex::new(log), settings, page_token_key }));
         engine.finish_suspensions().await;
         engine.finish_access_changes(unrecorded).await;
@@ -293,6 +310,11 @@ impl Engine {
         self.0.settings.ids.draw()
     }
 
+    /// Bytes that an attachment may have here.
+    pub fn attachment_bytes_max(&self) -> u64 {
+        self.0.settings.attachment_bytes_max
+    }
+
     /// The server's clock.
     pub fn now(&self) -> Timestamp {
         self.0.shared.now()
@@ -316,6 +338,7 @@ impl Engine {
     /// Commits what was decided and lets go of the store.
     pub async fn stop(&self) {
         self.0.shared.end_all().await;
+        self.0.shared.contents.stop().await;
         self.0.shared.trail.stop().await;
         self.0.shared.committer.shutdown().await;
     }
@@ -399,7 +422,7 @@ impl Engine {
 
     /// Opens a room, in one step with the report and the consent that come with it.
     pub async fn open_room(&self, caller: &Actor, request: Request, opening: Opening) -> Result<Opened, Failure> {
-        let Settings { coordinator, title, terms, ids, rates: _ } = &self.0.settings;
+        let Settings { coordinator, title, terms, ids, .. } = &self.0.settings;
         let participant = || ParticipantId(ids.draw());
         let (title, terms, report) = match opening {
             Opening::ByCoordinator { title, terms } => (title, terms, None),
@@ -645,55 +668,4 @@ impl Engine {
         self.tell_in_turn(&receiver.actor, room, Job::Subscribe { receiver: receiver.clone(), after, answer }).await?;
         answered.await.map_err(|_| Failure::ShuttingDown)?
     }
-}
-
-fn failed(why: &str) -> LoadError {
-    LoadError::Store(crate::store::StoreError::Failed(why.to_owned()))
-}
-
-/// What a store holds: the directory, who is where, changes of access that are not in all rooms yet, the end of the audit trail.
-type ReadStore = (DirectoryLog, Listings, Vec<Unrecorded>, audit::Loaded);
-
-/// Reads all rooms, several at once, verifies what no snapshot covers, and notes who is where.
-fn read_all(store: &dyn Store, coordinator: OrganisationId) -> Result<ReadStore, LoadError> {
-    let log = DirectoryLog::load(store, coordinator)?;
-    let trail = Trail::load(store)?;
-    let rooms: Vec<RoomId> = store.rooms()?.into_iter().filter(|room| room.is_room()).collect();
-    let (next, listings) = (AtomicUsize::new(0), std::sync::Mutex::new(Listings::default()));
-    let unrecorded = std::sync::Mutex::new(Vec::new());
-    let read_some = || {
-        while let Some(&room) = rooms.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Some(state) = read_one(store, room, &listings)? {
-                lock(&unrecorded).extend(access::unrecorded(log.directory(), room, &state));
-            }
-        }
-        Ok(())
-    };
-    let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(rooms.len());
-    std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..at_once).map(|_| scope.spawn(read_some)).collect();
-        let read =
-            readers.into_iter().map(|reader| reader.join().unwrap_or_else(|_| Err(failed("reading it panicked"))));
-        read.collect::<Result<(), LoadError>>()
-    })?;
-    let listings = listings.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((log, listings, unrecorded.into_inner().unwrap_or_else(PoisonError::into_inner), trail))
-}
-
-fn read_one(
-    store: &dyn Store,
-    room: RoomId,
-    listings: &std::sync::Mutex<Listings>,
-) -> Result<Option<RoomState>, LoadError> {
-    match load::load(store, room) {
-        Ok(loaded) => {
-            lock(listings).list(room, &loaded.state);
-            return Ok(Some(loaded.state));
-        }
-        Err(LoadError::Damaged(damage)) => {
-            tracing::error!(room.id = %room, %damage, "room does not verify and is not served; `samverkan inspect` shows where");
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(None)
 }

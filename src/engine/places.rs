@@ -285,6 +285,7 @@ pub(super) fn is_urgent(command: &Command) -> bool {
         | Command::AnswerIntroduction { .. }
         | Command::ReadReport { .. }
         | Command::SeeAs { .. }
+        | Command::Fetch { .. }
         | Command::ProposeErasure { .. }
         | Command::LiftLegalHold { .. }
         | Command::SetRetention { .. }
@@ -295,7 +296,7 @@ pub(super) fn is_urgent(command: &Command) -> bool {
 /// About how many bytes a command's entries take.
 pub(super) fn command_bytes(command: &Command) -> usize {
     match command {
-        Command::Post { draft, .. } => draft.text.len() + 1024,
+        Command::Post { draft, .. } => draft.text.len() + 1024 * (1 + draft.attachments.len()),
         Command::PublishRelay { draft, .. } => draft.text.len() + 16 * 1024,
         Command::AmendReport { .. } => 64 * 1024,
         // Up to 256 messages and names.
@@ -331,6 +332,7 @@ pub(super) fn command_bytes(command: &Command) -> usize {
         | Command::AnswerIntroduction { .. }
         | Command::ReadReport { .. }
         | Command::SeeAs { .. }
+        | Command::Fetch { .. }
         | Command::ProposeErasure { .. }
         | Command::ConfirmErasure { .. }
         | Command::PlaceLegalHold { .. }

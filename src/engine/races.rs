@@ -180,6 +180,7 @@ async fn take_back(world: &World, room: RoomId, way: TakesBack, race: usize, mes
                 occurred_at: None,
                 supersedes: Some(message),
                 acknowledge_by: None,
+                attachments: Vec::new(),
             };
             ("region-a", Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) })
         }

@@ -18,30 +18,32 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::load::{LoadError, Mark, Place, load, read_again};
+use super::attachments::{Giving, Granted, Permit};
+use super::load::{LoadError, Mark, load};
 use super::outbox::{Outbox, Subscription};
 use super::places::Admission;
 use super::shared::{Shared, changes_listing, salt};
 use super::turns::Turns;
-use super::{Batch, Failure, Outcome, Receiver, ShownReports, Written};
+use super::{Batch, Failure, Receiver, ShownReports, Written};
 use crate::audit::{self, AuditEvent};
+use crate::contents::Place as ContentPlace;
 use crate::danger::{self, Danger};
 use crate::limits;
 use crate::room::consent::Name;
 use crate::room::decide::{decide, expired};
-use crate::room::disclose::{Reader, report, reports};
+use crate::room::disclose::Reader;
 use crate::room::event::{Command, Entry, Event, Request};
-use crate::room::ids::{Actor, ErasureId, Index, OrganisationId, RoomId, Seq, Timestamp};
+use crate::room::ids::{Actor, ErasureId, Index, MessageId, OrganisationId, RoomId, Seq, Timestamp};
 use crate::room::mailbox::{Mailboxes, Range, may_take_back};
 use crate::room::refusal::Refusal;
 use crate::room::state::{RoomState, fold};
-use crate::store::StoreError;
 use crate::store::codec::{self, Sealed, Tip};
 use crate::store::committer::CommitError;
 
 mod erase;
 mod give;
 mod land;
+mod read;
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 type Reply = Box<dyn FnOnce(Result<(), Failure>) + Send>;
@@ -69,6 +71,13 @@ pub(super) enum Job {
         receiver: Receiver,
         after: Index,
         answer: Answer<Subscription>,
+    },
+    Download {
+        receiver: Receiver,
+        message: MessageId,
+        /// Where it begins.
+        offset: u64,
+        answer: Answer<Granted>,
     },
 }
 
@@ -180,6 +189,8 @@ pub(super) struct Room {
 
     subscribers: BTreeMap<u64, Subscriber>,
     next_subscriber: u64,
+    /// Attachments whose bytes are being given.
+    downloads: Vec<Giving>,
     /// It does not verify, or can't be read: nothing of it is shown any more.
     stopped_by: Option<Failure>,
 }
@@ -237,6 +248,7 @@ impl Room {
                 late: Vec::new(),
                 subscribers: BTreeMap::new(),
                 next_subscriber: 0,
+                downloads: Vec::new(),
                 stopped_by: None,
             };
             room.reload().await;
@@ -271,6 +283,7 @@ impl Room {
     fn stop_for(&mut self, why: Failure) {
         self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(why.clone()));
         self.subscribers.clear();
+        self.downloads.drain(..).for_each(|giving| giving.permit.end(why.clone()));
         self.pages.drain(..).for_each(|page| drop(page.answer.send(Err(why.clone()))));
         self.stopped_by = Some(why);
     }
@@ -303,6 +316,7 @@ impl Room {
             }
             if self.shared.stopping.is_cancelled() && self.flight.is_none() {
                 self.subscribers.values().for_each(|subscriber| subscriber.outbox.close(Failure::ShuttingDown));
+                self.downloads.drain(..).for_each(|giving| giving.permit.end(Failure::ShuttingDown));
                 self.keep();
                 self.is_kept().await;
                 return;
@@ -323,7 +337,8 @@ impl Room {
 
     fn is_idle(&self) -> bool {
         let nothing_waits = self.turns.is_empty() && self.internal.is_empty();
-        nothing_waits && self.subscribers.is_empty() && self.flight.is_none() && self.pending.is_empty()
+        let is_giving = self.downloads.iter().any(|giving| giving.permit.is_held());
+        nothing_waits && !is_giving && self.subscribers.is_empty() && self.flight.is_none() && self.pending.is_empty()
     }
 
     /// How long to sleep when nobody asks for anything.
@@ -402,6 +417,10 @@ impl Room {
             Job::Subscribe { receiver, after, answer } => {
                 self.end_expired();
                 let result = self.subscribe(receiver, after);
+                self.answer(move |durable| drop(answer.send(durable.and(result))));
+            }
+            Job::Download { receiver, message, offset, answer } => {
+                let result = self.download(receiver, message, offset);
                 self.answer(move |durable| drop(answer.send(durable.and(result))));
             }
         }
@@ -494,55 +513,15 @@ impl Room {
         self.pending_narrows |= may_take_back(&entry.event);
         self.pending_lists |= changes_listing(&entry.event);
         self.acts.extend(audit::of_room(self.id, &entry));
+        if let Event::MessagePosted { message, .. } = &entry.event
+            && let Some(file) = &message.file
+        {
+            // Before it is durable: what a log may name is not collected.
+            self.shared.contents.note_posted(file.content.id);
+        }
         // Here and not in `seal`: while a commit is under way, this costs no time.
         self.pending.push(codec::seal(&entry, self.id, self.shared.store.vault(), salt));
         self.wants_advance = true;
-    }
-
-    fn entry(&mut self, seq: Seq) -> Result<Arc<Entry>, Failure> {
-        if let Some(entry) = self.recent_entry(seq) {
-            return Ok(entry);
-        }
-        let place = [self.place(seq)];
-        let entries = read_again(&*self.shared.store, self.id, &place, 1).map_err(|error| self.unreadable(&error))?;
-        let entry = entries.into_iter().find(|entry| entry.seq == seq).ok_or(Failure::Damaged)?;
-        Ok(self.without_erased_words(entry))
-    }
-
-    fn recent_entry(&self, seq: Seq) -> Option<Arc<Entry>> {
-        let first = self.recent.front()?.seq;
-        let at = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
-        self.recent.get(at).cloned()
-    }
-
-    /// The frame that holds this entry, which is durable.
-    fn place(&self, seq: Seq) -> Place {
-        let number = self.marks.partition_point(|mark| mark.first_entry <= seq).saturating_sub(1);
-        Place { number: number as u64, mark: self.marks[number] }
-    }
-
-    fn unreadable(&mut self, error: &LoadError) -> Failure {
-        match error {
-            LoadError::Damaged(damage) => self.quarantine(&damage.to_string()),
-            LoadError::Store(StoreError::Failed(why)) => {
-                self.shared.committer.fail(StoreError::Failed(why.clone()));
-                self.stop_for(Failure::StoreFailed { outcome: Outcome::NothingWritten });
-            }
-            LoadError::Store(error) => self.quarantine(&error.to_string()),
-        }
-        self.stopped_by.clone().unwrap_or(Failure::Damaged)
-    }
-
-    fn reports(&mut self, caller: &Actor, of: Option<&Name>) -> Result<ShownReports, Failure> {
-        let reader = Reader::new(&self.state, caller)?;
-        let (participant, versions) = reports(&self.state, reader, of)?;
-        let mut shown = Vec::with_capacity(versions.len());
-        for seq in versions {
-            let entry = self.entry(seq)?;
-            let reader = Reader::new(&self.state, caller)?;
-            shown.extend(report(&self.state, reader, &entry).map(|report| (entry.recorded_at, report)));
-        }
-        Ok((participant, shown))
     }
 
     fn subscribe(&mut self, receiver: Receiver, after: Index) -> Result<Subscription, Failure> {
@@ -564,6 +543,28 @@ impl Room {
 
     fn last(&self, actor: &Actor) -> Index {
         self.mailboxes.get(actor).map_or(Index(0), |mailbox| mailbox.last())
+    }
+
+    /// Lets the caller be given an attachment that its mailbox has; on record before the answer leaves.
+    fn download(&mut self, receiver: Receiver, message: MessageId, offset: u64) -> Result<Granted, Failure> {
+        self.end_expired();
+        let now = self.now();
+        let fetched = decide(&self.state, &self.mailboxes, &receiver.actor, Command::Fetch { message }, now)?;
+        let seq = self.state.message(message).ok_or(Refusal::MessageNotVisible)?;
+        let (content, source, size) = self.state.content(seq).ok_or(Refusal::MessageNotVisible)?;
+        if offset > size {
+            return Err(
+                Refusal::Invalid { field: "offset_bytes", rule: "must not be past the end of the attachment" }.into()
+            );
+        }
+        let place = ContentPlace { room: self.id, source: source.clone(), content };
+        for event in fetched {
+            self.append(Some(&receiver.actor), None, event, now);
+        }
+        let permit = Permit::new();
+        self.downloads.retain(|giving| giving.permit.is_held());
+        self.downloads.push(Giving { receiver, seq, permit: permit.clone() });
+        Ok(Granted { place, size, permit })
     }
 
     // 2. Seal.
@@ -655,5 +656,6 @@ fn refuse(job: Job, failure: &Failure) {
         Job::Reports { answer, .. } => drop(answer.send(Err(failure.clone()))),
         Job::Page { page } => drop(page.answer.send(Err(failure.clone()))),
         Job::Subscribe { answer, .. } => drop(answer.send(Err(failure.clone()))),
+        Job::Download { answer, .. } => drop(answer.send(Err(failure.clone()))),
     }
 }

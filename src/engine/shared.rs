@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::places::{Places, Rates};
 use super::room::{Handle, Room};
 use crate::audit::Trail;
+use crate::contents::Contents;
 use crate::room::directory::Directory;
 use crate::room::disclose::Listing;
 use crate::room::event::Event;
@@ -21,6 +22,7 @@ use crate::store::committer::{Clock, Committer, Pace, Wait};
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
+    pub(super) contents: Arc<Contents>,
     pub(super) committer: Committer,
     pub(super) trail: Trail,
     clock: Clock,
@@ -125,6 +127,7 @@ pub(super) fn changes_listing(event: &Event) -> bool {
         | Event::ReportRead { .. }
         | Event::RoomSeenAs { .. }
         | Event::RoomExported { .. }
+        | Event::AttachmentFetched { .. }
         | Event::ErasureProposed { .. }
         | Event::AccessChanged { .. } => false,
     }
@@ -136,7 +139,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(super) fn new(
-        store: Arc<dyn Store>,
+        (store, contents): (Arc<dyn Store>, Arc<Contents>),
         committer: Committer,
         trail: Trail,
         clock: Clock,
@@ -147,6 +150,7 @@ impl Shared {
         Self {
             clock_floor: store.clock_floor(),
             store,
+            contents,
             committer,
             trail,
             clock,

@@ -22,6 +22,7 @@ pub(super) fn settings() -> Settings {
         terms: "terms".into(),
         ids: Ids::random(),
         rates: Rates::unlimited(),
+        attachment_bytes_max: u64::MAX,
     }
 }
 
@@ -62,6 +63,7 @@ pub(super) fn post(text: &str, material: Material) -> Command {
         occurred_at: None,
         supersedes: None,
         acknowledge_by: None,
+        attachments: Vec::new(),
     };
     Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(draft) }
 }

@@ -135,7 +135,11 @@ pub fn decide(
         Command::Post { message, draft } => {
             open(state)?;
             let posted = resolve_draft(state, me, caller, &draft, now)?;
-            Ok(vec![Event::MessagePosted { organisation, message: Arc::new(Message { id: message, ..posted }) }])
+            let posted = Message { id: message, ..posted };
+            let attached = message::attach(state, mailboxes, me, caller, &posted, &draft.attachments, now)?;
+            let event =
+                |message| Event::MessagePosted { organisation: organisation.clone(), message: Arc::new(message) };
+            Ok([posted].into_iter().chain(attached).map(event).collect())
         }
         Command::PublishRelay { message, draft } => {
             coordinator(me)?;
@@ -145,6 +149,7 @@ pub fn decide(
             relay::approve(state, me, caller, message, text_digest, &to, now)
         }
         Command::RejectRelay { message, reason } => relay::reject(state, me, caller, message, reason, now),
+        Command::Fetch { message } => message::fetch(state, mailboxes, me, caller, message, now),
         Command::Retract { message, reason } => message::retract(state, me, caller, message, reason, now),
         Command::Acknowledge { message } => message::acknowledge(state, me, caller, message, now),
         Command::Release { release, messages, to } => release::release(state, me, caller, release, &messages, &to),

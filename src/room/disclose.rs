@@ -26,7 +26,7 @@ pub use erasures::{ShownErasure, ShownRetention, erasures};
 pub use listing::{Listing, ShownInvitation, ShownListing, invitations};
 pub use receipts::{Ground, RecallReceipt, Receipt, Receipts, RelayReceipt, receipts};
 pub use see_as::{SeenAs, SeenMessage, see_as};
-pub use shown::{Shown, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
+pub use shown::{Shown, ShownFile, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
 pub use verdict::{AudienceReason, Previewed, explain, preview, preview_relay};
 pub use visible::is_visible;
 pub(super) use visible::{is_message_visible, is_visible_in_place, knows_as_source};

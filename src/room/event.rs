@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::command::{Command, Draft, OpenRoom, OpeningReport, RelayDraft};
+pub use self::command::{AttachmentDraft, Command, Draft, OpenRoom, OpeningReport, RelayDraft};
 use super::consent::{ConsentChange, Scope};
 use super::ids::{
-    Actor, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
-    ParticipantId, RecallId, ReleaseId, RequestId, Seq, Timestamp,
+    Actor, AskId, ContentId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId,
+    OrganisationId, ParticipantId, RecallId, ReleaseId, RequestId, Seq, Timestamp,
 };
 use super::words::{AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
 
@@ -371,6 +371,13 @@ pub enum Event {
         /// The export.
         export: ExportId,
     },
+    /// An actor, the author of the entry, was given bytes of an attachment, for the first time.
+    AttachmentFetched {
+        /// The actor's organisation.
+        organisation: OrganisationId,
+        /// The attachment.
+        message: MessageId,
+    },
     /// A person of the coordinator proposed to destroy words for good.
     ErasureProposed {
         /// The erasure.
@@ -545,6 +552,7 @@ impl Event {
             | Self::ReportRead { .. }
             | Self::RoomSeenAs { .. }
             | Self::RoomExported { .. }
+            | Self::AttachmentFetched { .. }
             | Self::ErasureProposed { .. }
             | Self::PayloadsErased { .. }
             | Self::LegalHoldPlaced { .. }
@@ -621,6 +629,49 @@ pub struct Message {
     pub supersedes: Option<MessageId>,
     /// By when receivers should acknowledge it, if they should.
     pub acknowledge_by: Option<Timestamp>,
+    /// Its attachments, which are messages of their own, in order.
+    pub attachments: Vec<MessageId>,
+    /// What makes it an attachment itself.
+    pub file: Option<File>,
+}
+
+/// A file that another message carries. It is a message itself: it has its own material, is seen, released, withdrawn and received by
+/// the same rules, and besides needs that its reader sees the message that carries it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// The message that carries it, which stands before it in the log.
+    pub carrier: MessageId,
+    /// As its poster calls it: 1 to [`crate::limits::FILE_NAME_BYTES_MAX`] bytes, no path.
+    pub name: Arc<str>,
+    /// RFC 6838, at most [`crate::limits::MEDIA_TYPE_BYTES_MAX`] bytes; empty: not said.
+    pub media_type: Arc<str>,
+    /// What it holds.
+    pub content: Content,
+    /// Attachments with the same bytes that its poster was given by others: their terms hold for this one, too.
+    pub terms_of: Vec<MessageId>,
+}
+
+/// What was uploaded, and where it lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Its place outside the log.
+    pub id: ContentId,
+    /// Bytes.
+    pub size: u64,
+    /// Of all its bytes.
+    pub sha256: [u8; 32],
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("carrier", &self.carrier).field("content", &self.content).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Message {
@@ -637,6 +688,8 @@ impl fmt::Debug for Message {
             occurred_at: _,
             supersedes: _,
             acknowledge_by: _,
+            attachments: _,
+            file: _,
         } = self;
         f.debug_struct("Message").field("id", id).field("material", material).field("tlp", tlp).finish_non_exhaustive()
     }

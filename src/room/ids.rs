@@ -58,6 +58,24 @@ uuid_id! {
     ParticipantId
 }
 uuid_id! {
+    /// Where the content of an attachment lies. For the store only; derived from who uploads it and under which id.
+    ContentId
+}
+
+impl ContentId {
+    /// Where the key of a content stands under its room and source: those of entries stand at their places in the log, and this is behind
+    /// them all.
+    pub fn place_of_key(self) -> u64 {
+        let (first, _) = self.as_bytes().split_first_chunk::<8>().expect("an id has sixteen bytes");
+        u64::from_be_bytes(*first) | 1 << 63
+    }
+}
+
+uuid_id! {
+    /// What an uploader calls an upload; another actor's upload under the same id is another.
+    UploadId
+}
+uuid_id! {
     /// One invitation of one organisation; unrelated to the room's id.
     InvitationId
 }

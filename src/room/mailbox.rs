@@ -170,6 +170,11 @@ impl Mailbox {
         })
     }
 
+    /// Whether the entry was ever given.
+    pub(super) fn was_given(&self, entry: Seq) -> bool {
+        self.indexes_of(entry).next().is_some()
+    }
+
     /// Whether the entry stands at an index that is still answered with it.
     fn holds(&self, entry: Seq) -> bool {
         self.indexes_of(entry).any(|(index, _)| !contains(&self.withdrawn, index))
@@ -230,6 +235,7 @@ impl Mailbox {
         };
         let is_new = |&message: &Seq| {
             state.is_open(Opening { reader: reader.slot(), message, by }, now)
+                && is_visible(state, reader.slot(), actor, message, now)
                 && !is_visible_in_place(state, reader.slot(), actor, message, now)
                 && !self.holds(message)
                 && runs.iter().all(|run| run.offset_of(message).is_none())
@@ -469,6 +475,7 @@ pub fn may_take_back(event: &Event) -> bool {
         | Event::ReportRead { .. }
         | Event::RoomSeenAs { .. }
         | Event::RoomExported { .. }
+        | Event::AttachmentFetched { .. }
         | Event::ErasureProposed { .. }
         | Event::LegalHoldPlaced { .. }
         | Event::LegalHoldLifted { .. }

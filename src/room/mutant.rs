@@ -74,6 +74,10 @@ pub enum Mutant {
     ReceiptsTellSuppressed,
     /// A join is told of who is hidden.
     HiddenJoinIsTold,
+    /// An attachment is shown to whom the message that carries it is not.
+    AttachmentWithoutItsMessage,
+    /// Who was given a file passes it on, on its own terms.
+    SameFileOnLooserTerms,
     /// One person decides an erasure alone.
     OnePersonErases,
     /// A legal hold stops no erasure that was proposed before it.
@@ -85,7 +89,7 @@ pub enum Mutant {
 #[cfg(feature = "danger")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::ExpiryOneLate,
         Self::WideningLooksBack,
         Self::UnknownNameIsNobody,
@@ -120,6 +124,8 @@ impl Mutant {
         Self::SuppressedDisclosureIsTold,
         Self::ReceiptsTellSuppressed,
         Self::HiddenJoinIsTold,
+        Self::AttachmentWithoutItsMessage,
+        Self::SameFileOnLooserTerms,
         Self::OnePersonErases,
         Self::HeldIsErased,
         Self::ErasedIsShown,

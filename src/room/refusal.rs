@@ -171,6 +171,9 @@ pub enum Refusal {
     /// No such introduction of the caller's organisation, or it was answered.
     #[error("no such introduction, or you have answered it")]
     IntroductionNotFound,
+    /// No such upload of this actor in this room, not all of it is there, or it was posted: one answer.
+    #[error("no such upload of yours is complete, or it was posted already; upload the file and post it with that id")]
+    UploadNotFound,
     /// The certificate or the actor is revoked.
     #[error("it is revoked already")]
     AlreadyRevoked,

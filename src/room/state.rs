@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::attachments::Attached;
+use self::attachments::Attachments;
 pub use self::erasing::Payloads;
 pub(super) use self::erasing::{Erasing, Erasure};
 use self::matters::Matters;
@@ -20,6 +22,7 @@ use super::ids::{Actor, InvitationId, MessageId, OrganisationId, ParticipantId, 
 use super::mutant::{Mutant, is_on};
 use super::words::{Attribution, Material, Role, Tlp};
 
+mod attachments;
 mod consents;
 mod erasing;
 mod matters;
@@ -143,6 +146,8 @@ pub(super) struct Posted {
     pub(super) recipients: Option<Arc<Slots>>,
     /// What it is made from, if it is a relay.
     pub(super) relay: Option<Arc<Relay>>,
+    /// What it holds and hangs on, if it is an attachment.
+    pub(super) file: Option<Arc<Attached>>,
 }
 
 /// How a message came to be shown to nobody any more but its source and the coordinator; where it was erased, to nobody at all.
@@ -177,9 +182,10 @@ struct Known {
 }
 
 /// Whether a room takes messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Status {
     /// It does.
+    #[default]
     Open,
     /// It doesn't.
     Closed,
@@ -189,7 +195,7 @@ pub enum Status {
 const BROKEN: Seq = Seq(u64::MAX);
 
 /// A room, as the fold of its log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct RoomState {
     pub(super) next: Seq,
     pub(super) last_recorded_at: Timestamp,
@@ -223,38 +229,10 @@ pub struct RoomState {
     pub(super) erasing: Erasing,
     /// Who acknowledged what, and when.
     pub(super) acknowledged: BTreeMap<(Seq, Slot), Timestamp>,
+    /// What hangs on messages, and who was given it.
+    attachments: Attachments,
     /// The earliest moment at which something ends or is due.
     next_due: Option<Timestamp>,
-}
-
-impl Default for RoomState {
-    fn default() -> Self {
-        Self {
-            next: Seq(0),
-            last_recorded_at: Timestamp(0),
-            opened_at: Timestamp(0),
-            title: "".into(),
-            terms: "".into(),
-            status: Status::Open,
-            participants: Vec::new(),
-            by_organisation: HashMap::new(),
-            by_participant: HashMap::new(),
-            invitations: BTreeMap::new(),
-            invited: BTreeMap::new(),
-            traces: Vec::new(),
-            messages: HashMap::new(),
-            relays: Vec::new(),
-            openers: Vec::new(),
-            requests: BTreeSet::new(),
-            known: Vec::new(),
-            ok_since: Vec::new(),
-            openings: BTreeSet::new(),
-            matters: Matters::default(),
-            erasing: Erasing::default(),
-            acknowledged: BTreeMap::new(),
-            next_due: None,
-        }
-    }
 }
 
 /// Adds one entry. Total: what can't be (a stranger's message, say) changes nothing but the length of the log.
@@ -579,6 +557,13 @@ impl RoomState {
                 let Some(source) = known(self, organisation) else { return Trace::Nobody };
                 let relay = self.sealed_relay(message, parents, unapproved, entry.recorded_at);
                 self.post(source, message, entry, None, Some(Arc::new(relay)))
+            }
+            Event::AttachmentFetched { organisation: _, message } => {
+                if let (Some(actor), Some(seq)) = (&entry.author, self.message(*message)) {
+                    self.attachments.note_fetch(seq, actor, entry.recorded_at);
+                }
+                // Like delivery records, it is asked for and not told.
+                Trace::Nobody
             }
             Event::MessageRetracted { organisation, message, reason: _ } => {
                 let Some(slot) = known(self, organisation) else { return Trace::Nobody };

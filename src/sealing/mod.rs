@@ -37,5 +37,5 @@ pub const FINISH_ERASURES: &str = "make another key (`samverkan keys create FILE
 pub use keyring::{KEYRING_FILE, Keyring, KeyringError};
 pub use source::{KeyEncryptionKey, KeyId, KeySource, KeySourceError};
 pub(crate) use vault::PayloadKey;
-pub(crate) use vault::SEALED_FRAME_OVERHEAD;
+pub(crate) use vault::{ContentKey, SEALED_FRAME_OVERHEAD};
 pub use vault::{Holds, Positions, Vault, erasures_wait_for};

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Frame,
     Payload,
     Snapshot,
+    Content,
     Keyring,
 }
 
@@ -36,6 +37,7 @@ impl Kind {
             Self::Frame => b"samverkan/frame/1",
             Self::Payload => b"samverkan/payload/1",
             Self::Snapshot => b"samverkan/snapshot/1",
+            Self::Content => b"samverkan/content/1",
             Self::Keyring => b"samverkan/keyring/1",
         }
     }
@@ -96,6 +98,24 @@ impl RecordKey {
         self.key
             .seal_in_place_append_tag(nonce, Aad::from(additional), bytes)
             .expect("a record is shorter than 64 GiB");
+    }
+
+    /// Encrypts in place; the tag is for the caller to keep. Takes the key: it encrypts once.
+    pub(crate) fn seal_slice(self, additional: &[&[u8]], bytes: &mut [u8]) -> [u8; TAG_BYTES] {
+        let (nonce, additional) = (Nonce::assume_unique_for_key(self.nonce), together(additional));
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(additional), bytes);
+        let tag = tag.expect("a record is shorter than 64 GiB");
+        tag.as_ref().try_into().expect("a tag of AES-GCM is 16 bytes")
+    }
+
+    /// Opens in place what [`Self::seal_slice`] encrypted, with its tag behind it. How many bytes it was.
+    pub(crate) fn open_slice(&self, additional: &[&[u8]], sealed: &mut [u8]) -> Result<usize, DoesNotOpen> {
+        let (nonce, additional) = (Nonce::assume_unique_for_key(self.nonce), together(additional));
+        let opened = self.key.open_in_place(nonce, Aad::from(additional), sealed).map(|opened| opened.len());
+        opened.map_err(|_| {
+            sealed.zeroize();
+            DoesNotOpen
+        })
     }
 
     /// What was sealed.

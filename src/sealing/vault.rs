@@ -18,7 +18,7 @@ use super::keyring::{KEYRING_FILE, Keyring, KeyringError, sealed_with};
 use super::record::{INFO_BYTES, Kind, RecordKey, Salt, TAG_BYTES};
 use super::source::{KeyEncryptionKey, KeyId};
 use super::tree::{self, Node, Tree};
-use crate::room::ids::{ErasureId, RoomId, Seq};
+use crate::room::ids::{ContentId, ErasureId, RoomId, Seq};
 
 /// How a sealed frame or snapshot begins. A plain frame begins with the tag of a field.
 const SEALED: u8 = 0xe1;
@@ -258,6 +258,21 @@ impl Vault {
         }
     }
 
+    /// The key of one part of what an attachment holds.
+    pub(crate) fn content_key(
+        &self,
+        room: RoomId,
+        source: &str,
+        content: ContentId,
+        info: &[u8; INFO_BYTES],
+    ) -> ContentKey {
+        let Some(keys) = &self.0 else { return ContentKey::None };
+        match keys.leaf(room, source, content.place_of_key()) {
+            None => ContentKey::Erased,
+            Some(leaf) => ContentKey::Key(RecordKey::derive(&leaf, Kind::Content, info)),
+        }
+    }
+
     /// The digest of the request that opened a room as the directory keeps it: it tells nothing about the request once its key is
     /// destroyed. `None`: it is, or there are no keys.
     pub(crate) fn bind_opening(&self, room: RoomId, digest: &[u8; 32]) -> Option<[u8; 32]> {
@@ -328,6 +343,16 @@ impl Vault {
             }
         }
     }
+}
+
+/// What there is to seal or open a part of a content with.
+pub(crate) enum ContentKey {
+    /// Nothing: the store is not encrypted.
+    None,
+    /// Its key.
+    Key(RecordKey),
+    /// Nothing any more: it was destroyed.
+    Erased,
 }
 
 /// What there is to open a payload with.

@@ -154,6 +154,7 @@ fn stays(in_force: &Config, wished: &Config) -> Vec<&'static str> {
         ("store.directory", in_force.store != wished.store),
         ("store.key", in_force.keys.is_empty() != wished.keys.is_empty()),
         ("store.reserve_mib", in_force.reserve_mib != wished.reserve_mib),
+        ("attachments", in_force.attachments != wished.attachments),
         ("enrolment", in_force.enrolment != wished.enrolment),
     ]
     .into_iter()

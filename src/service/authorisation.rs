@@ -105,6 +105,9 @@ table! {
     SUGGEST_ASK: "/samverkan.v1.ConsentService/SuggestAsk", RoomDecides, Writes;
     ANSWER_RECALL: "/samverkan.v1.ConsentService/AnswerRecall", RoomDecides, Writes;
 
+    UPLOAD_ATTACHMENT: "/samverkan.v1.AttachmentService/UploadAttachment", RoomDecides, Reads;
+    DOWNLOAD_ATTACHMENT: "/samverkan.v1.AttachmentService/DownloadAttachment", RoomDecides, Reads;
+
     PUBLISH_RELAY: "/samverkan.v1.RelayService/PublishRelay", RoomDecides, Writes;
     APPROVE_RELAY: "/samverkan.v1.RelayService/ApproveRelay", RoomDecides, Writes;
     REJECT_RELAY: "/samverkan.v1.RelayService/RejectRelay", RoomDecides, Writes;

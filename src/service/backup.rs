@@ -15,10 +15,11 @@ use super::streams::OpenStream;
 use super::{Edge, authorisation};
 use crate::api::{self, backup_service_server::BackupService, take_backup_response::Content};
 use crate::audit::AuditEvent;
+use crate::contents::StorageError;
 use crate::engine::Failure;
 use crate::limits;
-use crate::room::ids::RoomId;
-use crate::store::backup::{Logs, Moment};
+use crate::room::ids::{ContentId, RoomId};
+use crate::store::backup::{Copied, Moment};
 use crate::store::{Store, StoredFrame};
 
 #[tonic::async_trait]
@@ -70,8 +71,10 @@ async fn take_backup(
     let turn = call.shared().backups.take()?;
     let store = call.engine().store().clone();
     let begun = tokio::task::spawn_blocking(move || begin(store, base)).await;
-    let (store, moment, before) =
+    let (store, mut moment, before) =
         begun.map_err(|error| CallError::internal(authorisation::TAKE_BACKUP.path, error))??;
+    // After the logs: whatever they name is among these.
+    moment.contents = call.engine().contents().posted().into_iter().collect();
     let (by, certificate, peer) = (call.actor().clone(), call.caller.certificate, call.caller.peer.ip());
     let taken = AuditEvent::BackupTaken { by, certificate, peer, commit: moment.commit };
     call.engine().trail().record(taken).await.map_err(Failure::from)?;
@@ -79,7 +82,7 @@ async fn take_backup(
 }
 
 /// What is copied from where, and the commit and the logs of the backup that it goes on from.
-type Begun = (Arc<dyn Store>, Moment, Option<(u64, Logs)>);
+type Begun = (Arc<dyn Store>, Moment, Option<(u64, Copied)>);
 
 fn begin(store: Arc<dyn Store>, base: Option<Base>) -> Result<Begun, CallError> {
     let backup = store.backup().ok_or(CallError::NoSuchMethod)?;
@@ -103,6 +106,11 @@ struct Copying {
     after: u64,
     /// What is still to be copied: of each log, from which frame to which.
     left: VecDeque<(RoomId, u64, u64)>,
+    /// What of attachments is still to be copied; of the first, which parts.
+    contents: VecDeque<ContentId>,
+    parts: Option<VecDeque<u32>>,
+    /// What belongs to it and is still to be told.
+    listed: VecDeque<ContentId>,
     copied: u64,
     digest: Sha256,
     step: Step,
@@ -113,28 +121,47 @@ struct Copying {
 enum Step {
     Head,
     Frames,
+    Listing,
     Over,
 }
+
+/// Attachments that are told of in one answer.
+const CONTENTS_AT_ONCE: usize = 4096;
 
 impl Copying {
     fn new(
         call: Call,
         store: Arc<dyn Store>,
         moment: Moment,
-        before: Option<(u64, Logs)>,
+        before: Option<(u64, Copied)>,
         held: (OpenStream, Turn),
     ) -> Self {
         let (after, before) = before.unwrap_or_default();
         let left = moment.logs.iter().filter_map(|(&room, &end)| {
-            let first = before.get(&room).copied().unwrap_or(0);
+            let first = before.logs.get(&room).copied().unwrap_or(0);
             (first < end).then_some((room, first, end))
         });
         let left = left.collect();
-        Self { call, store, moment, after, left, copied: 0, digest: Sha256::new(), step: Step::Head, _held: held }
+        let contents = moment.contents.difference(&before.contents).copied().collect();
+        let (parts, listed) = (None, VecDeque::new());
+        Self {
+            call,
+            store,
+            moment,
+            after,
+            left,
+            contents,
+            parts,
+            listed,
+            copied: 0,
+            digest: Sha256::new(),
+            step: Step::Head,
+            _held: held,
+        }
     }
 
     fn head(&self) -> api::BackupHead {
-        let Moment { store, commit, digest, logs, identity, position } = &self.moment;
+        let Moment { store, commit, digest, logs, identity, position, contents: _ } = &self.moment;
         api::BackupHead {
             store_id: store.to_string(),
             commit: *commit,
@@ -178,6 +205,41 @@ impl Copying {
         Ok(frames)
     }
 
+    /// The next part of an attachment; none if all were copied. What is gone by now, erased, is left out.
+    async fn part(&mut self) -> Option<api::BackupPart> {
+        let contents = self.call.engine().contents().clone();
+        while let Some(&content) = self.contents.front() {
+            if self.parts.is_none() {
+                match contents.stored_parts(content).await {
+                    Ok(parts) => self.parts = Some(parts.into()),
+                    Err(error) => self.leave_out(content, &error),
+                }
+                continue;
+            }
+            let Some(number) = self.parts.as_mut().and_then(VecDeque::pop_front) else {
+                (self.parts, _) = (None, self.contents.pop_front());
+                continue;
+            };
+            match contents.stored_part(content, number).await {
+                Ok(bytes) => {
+                    self.digest.update(content.as_bytes());
+                    self.digest.update(u64::from(number).to_be_bytes());
+                    self.digest.update((bytes.len() as u64).to_be_bytes());
+                    self.digest.update(&bytes);
+                    return Some(api::BackupPart { content: content.as_bytes().to_vec().into(), number, bytes });
+                }
+                Err(error) => self.leave_out(content, &error),
+            }
+        }
+        None
+    }
+
+    fn leave_out(&mut self, content: ContentId, error: &StorageError) {
+        tracing::warn!(%content, %error, "an attachment can't be read and is not in the backup");
+        self.moment.contents.remove(&content);
+        (self.parts, _) = (None, self.contents.pop_front());
+    }
+
     async fn content(&mut self) -> Result<Content, CallError> {
         let caller = self.call.caller.clone();
         let stopping = self.call.shared().stopping.clone();
@@ -193,6 +255,24 @@ impl Copying {
         };
         if !frames.is_empty() {
             return Ok(Content::Frames(api::BackupFrames { frames }));
+        }
+        if self.step == Step::Frames {
+            let part = tokio::select! {
+                biased;
+                () = caller.cancelled() => return Err(CallError::cut(&caller)),
+                () = stopping.cancelled() => return Err(Failure::ShuttingDown.into()),
+                part = self.part() => part,
+            };
+            if let Some(part) = part {
+                return Ok(Content::Part(part));
+            }
+            self.step = Step::Listing;
+            self.listed = self.moment.contents.iter().copied().collect();
+        }
+        if !self.listed.is_empty() {
+            let some = self.listed.drain(..self.listed.len().min(CONTENTS_AT_ONCE));
+            let contents = some.map(|content| content.as_bytes().to_vec().into()).collect();
+            return Ok(Content::Contents(api::BackupContents { contents }));
         }
         self.step = Step::Over;
         let (store, moment) = (self.store.clone(), self.moment.clone());

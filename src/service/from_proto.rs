@@ -5,6 +5,7 @@
 
 mod access;
 mod ask;
+mod attachment;
 mod audit;
 mod backup;
 mod consent;
@@ -49,6 +50,9 @@ use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::event::{Draft, IntakeReport, Request};
 use crate::room::ids::{Index, InvitationId, OrganisationId, RequestId, RoomId, Timestamp};
 use crate::room::words::Role;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use attachment::fuzzed_upload;
+pub(super) use attachment::{download_attachment, upload_start};
 pub(super) use backup::take_backup;
 
 /// A request that writes.

@@ -104,13 +104,15 @@ requests! {
     64 => ApproveInviteRequest, from::approve_invite;
     65 => RenewCertificateRequest, |request| from::renew_certificate(&request);
     66 => TakeBackupRequest, |request| from::take_backup(&request);
-    67 => ProposeErasureRequest, from::propose_erasure;
-    68 => ConfirmErasureRequest, from::confirm_erasure;
-    69 => ListErasuresRequest, |request| from::list_erasures(&request);
-    70 => PlaceLegalHoldRequest, from::place_legal_hold;
-    71 => LiftLegalHoldRequest, from::lift_legal_hold;
-    72 => SetRetentionRequest, from::set_retention;
-    73 => ListRetentionRequest, |request| from::page_size(request.page_size);
+    67 => DownloadAttachmentRequest, |request| from::download_attachment(&request);
+    68 => UploadAttachmentRequest, from::fuzzed_upload;
+    69 => ProposeErasureRequest, from::propose_erasure;
+    70 => ConfirmErasureRequest, from::confirm_erasure;
+    71 => ListErasuresRequest, |request| from::list_erasures(&request);
+    72 => PlaceLegalHoldRequest, from::place_legal_hold;
+    73 => LiftLegalHoldRequest, from::lift_legal_hold;
+    74 => SetRetentionRequest, from::set_retention;
+    75 => ListRetentionRequest, |request| from::page_size(request.page_size);
 }
 
 fn read<M: Message + Default, T>(name: &str, bytes: &[u8], read: impl FnOnce(M) -> Result<T, CallError>) {

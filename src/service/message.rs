@@ -116,13 +116,16 @@ pub(super) fn answers<S: Source>(source: S) -> Answers<S::Answer> {
 }
 
 async fn post_message(call: Call, request: api::PostMessageRequest) -> Result<api::PostMessageResponse, CallError> {
-    let (id, room, draft) = from_proto::post_message(request)?;
+    let (id, room, mut draft) = from_proto::post_message(request)?;
+    draft.attachments.iter_mut().for_each(|attachment| attachment.id = MessageId(call.engine().new_id()));
+    call.engine().find_uploads(call.actor(), room, &mut draft).await?;
     let command = Command::Post { message: MessageId(call.engine().new_id()), draft: Arc::new(draft) };
     let written = call.write(room, id, command).await?;
     let Event::MessagePosted { message, .. } = &written.event else { return call.unexpected() };
     Ok(api::PostMessageResponse {
         message_id: message.id.to_string(),
         recorded_time: Some(to_proto::time(written.recorded_at)),
+        attachment_message_ids: message.attachments.iter().map(ToString::to_string).collect(),
     })
 }
 

@@ -2,13 +2,14 @@
 //!
 //! The one path of a call: `authorisation` (the gate: is there a caller, is it admitted, is there such a method) → `from_proto`
 //! (well-formed?) → `engine` → `to_proto`, or `status` if the answer is no. In reading order: `call` (what all handlers share), one
-//! file per gRPC service (`intake`, `room`, `message` with `posting` and `subscription`, `consent`, `relay`, `coordination`,
+//! file per gRPC service (`intake`, `room`, `message` with `posting` and `subscription`, `attachment`, `consent`, `relay`, `coordination`,
 //! `organisation`, `access`, `audit`, `backup`, `erasure`, `certificate`, `enrolment` with `issuing`), `page_token`,
 //! `streams` (how many may be open), `transport` (tonic's server and every knob of it).
 //!
 //! Nothing else names tonic or generated API types, the client apart. Upholds: R5 and R7 at the edge, R8 (digests of requests), R10.
 
 mod access;
+mod attachment;
 mod audit;
 mod authorisation;
 mod backup;

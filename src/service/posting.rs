@@ -86,7 +86,14 @@ impl Posting {
             },
         };
         let request_id = request.request_id.clone();
-        let answered = match from_proto::post_messages(room, request) {
+        let read = from_proto::post_messages(room, request).and_then(|(id, room, draft)| {
+            // What was uploaded is looked up first, and that would hold up the others.
+            match draft.attachments.is_empty() {
+                true => Ok((id, room, draft)),
+                false => Err(CallError::invalid("draft.attachments", "must be empty in a stream; use PostMessage")),
+            }
+        });
+        let answered = match read {
             Ok((request, room, draft)) => self.write(request_id, room, request, draft),
             Err(error) => Box::pin(ready(Answered { request_id, result: Err(error) })),
         };
@@ -161,6 +168,9 @@ fn ends_the_stream(error: &CallError) -> bool {
             | Failure::TooFast { .. }
             | Failure::StoreFull
             | Failure::StoreFailed { .. }
+            | Failure::AttachmentDamaged
+            | Failure::UploadTakenOver
+            | Failure::WithdrawnMeanwhile
             | Failure::NotErased
             | Failure::ShuttingDown,
         )

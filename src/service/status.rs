@@ -99,6 +99,9 @@ impl CallError {
             Self::Failed(Failure::StoreFailed { .. }) => "store-failed",
             Self::Failed(Failure::NotErased) => "not-erased",
             Self::Failed(Failure::Damaged) => "damaged",
+            Self::Failed(Failure::AttachmentDamaged) => "attachment-damaged",
+            Self::Failed(Failure::UploadTakenOver) => "upload-taken-over",
+            Self::Failed(Failure::WithdrawnMeanwhile) => "withdrawn-meanwhile",
             Self::Ended(Ended::Stopping) | Self::Failed(Failure::ShuttingDown) => "shutting-down",
             Self::Failed(Failure::TooFast { .. }) => "too-fast",
             Self::EnrolmentOff => "enrolment-off",
@@ -310,6 +313,9 @@ fn of_failure(failure: &Failure) -> Answer {
         Failure::TooFast { what: _, retry } => {
             Answer { retry: Some(*retry), ..Answer::new(Code::ResourceExhausted, ErrorReason::Busy, &text) }
         }
+        Failure::AttachmentDamaged => Answer::new(Code::DataLoss, ErrorReason::AttachmentDamaged, &text),
+        Failure::UploadTakenOver => Answer::new(Code::Aborted, ErrorReason::UploadTakenOver, &text),
+        Failure::WithdrawnMeanwhile => Answer::new(Code::FailedPrecondition, ErrorReason::MessageWithdrawn, &text),
         Failure::StoreFull => Answer::new(Code::ResourceExhausted, ErrorReason::StoreFull, &text),
         Failure::StoreFailed { outcome } => {
             let outcome = match outcome {
@@ -405,6 +411,7 @@ fn of_refusal(refusal: &Refusal, text: &str) -> Answer {
         Refusal::ApprovalPending => (Code::FailedPrecondition, ErrorReason::ApprovalPending),
         Refusal::NobodyWaits => (Code::NotFound, ErrorReason::NobodyWaits),
         Refusal::ApprovalCodeWrong => (Code::PermissionDenied, ErrorReason::ApprovalCodeWrong),
+        Refusal::UploadNotFound => (Code::FailedPrecondition, ErrorReason::UploadNotFound),
         Refusal::RenewalNotPermitted => (Code::FailedPrecondition, ErrorReason::RenewalNotPermitted),
     };
     Answer::new(code, reason, text)

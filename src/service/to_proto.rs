@@ -26,8 +26,8 @@ use crate::limits;
 use crate::room::consent::{ConsentChange, ExpiryChange, Name};
 use crate::room::directory::{Directory, Organisation};
 use crate::room::disclose::{
-    Disclosed, Previewed, Shown, ShownConsent, ShownInvitation, ShownListing, ShownMessage, ShownParticipant,
-    ShownRelay, ShownRoom,
+    Disclosed, Previewed, Shown, ShownConsent, ShownFile, ShownInvitation, ShownListing, ShownMessage,
+    ShownParticipant, ShownRelay, ShownRoom,
 };
 use crate::room::event::IntakeReport;
 use crate::room::ids::{Index, OrganisationId, RoomId, Timestamp};
@@ -329,6 +329,7 @@ fn message(shown: &ShownMessage, directory: &Directory) -> api::Message {
         supersedes,
         acknowledge_by,
         relay: made_of,
+        file,
     } = shown;
     api::Message {
         message_id: id.to_string(),
@@ -344,6 +345,19 @@ fn message(shown: &ShownMessage, directory: &Directory) -> api::Message {
         supersedes: supersedes.map_or(String::new(), |old| old.to_string()),
         acknowledge_by_time: acknowledge_by.map(time),
         relay: made_of.as_ref().map(|made_of| relay(made_of, directory)),
+        attachment: file.as_ref().map(attachment),
+    }
+}
+
+fn attachment(shown: &ShownFile) -> api::Attachment {
+    let ShownFile { carrier, name, media_type, size, sha256, on_terms_of_others } = shown;
+    api::Attachment {
+        carrier_message_id: carrier.to_string(),
+        name: name.to_string(),
+        media_type: media_type.to_string(),
+        size_bytes: *size,
+        sha256: sha256.to_vec().into(),
+        on_terms_of_others: *on_terms_of_others,
     }
 }
 

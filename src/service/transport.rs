@@ -29,13 +29,13 @@ use super::Edge;
 use super::authorisation::{Effect, Gate};
 use super::status::CallError;
 use crate::api::{
-    self, access_service_server::AccessServiceServer, audit_service_server::AuditServiceServer,
-    backup_service_server::BackupServiceServer, certificate_service_server::CertificateServiceServer,
-    consent_service_server::ConsentServiceServer, coordination_service_server::CoordinationServiceServer,
-    erasure_service_server::ErasureServiceServer, intake_service_server::IntakeServiceServer,
-    invite_service_server::InviteServiceServer, message_service_server::MessageServiceServer,
-    organisation_service_server::OrganisationServiceServer, relay_service_server::RelayServiceServer,
-    room_service_server::RoomServiceServer,
+    self, access_service_server::AccessServiceServer, attachment_service_server::AttachmentServiceServer,
+    audit_service_server::AuditServiceServer, backup_service_server::BackupServiceServer,
+    certificate_service_server::CertificateServiceServer, consent_service_server::ConsentServiceServer,
+    coordination_service_server::CoordinationServiceServer, erasure_service_server::ErasureServiceServer,
+    intake_service_server::IntakeServiceServer, invite_service_server::InviteServiceServer,
+    message_service_server::MessageServiceServer, organisation_service_server::OrganisationServiceServer,
+    relay_service_server::RelayServiceServer, room_service_server::RoomServiceServer,
 };
 use crate::identity::{Accepted, Caller, GuardedIo};
 use crate::limits;
@@ -87,11 +87,12 @@ impl Serving {
 }
 
 /// Services with a health of their own; the empty name is the whole server.
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 15] = [
     "",
     "samverkan.v1.IntakeService",
     "samverkan.v1.RoomService",
     "samverkan.v1.MessageService",
+    "samverkan.v1.AttachmentService",
     "samverkan.v1.ConsentService",
     "samverkan.v1.RelayService",
     "samverkan.v1.CoordinationService",
@@ -154,6 +155,7 @@ impl Services {
         serve!(IntakeServiceServer::new(edge.clone()));
         serve!(RoomServiceServer::new(edge.clone()));
         serve!(MessageServiceServer::new(edge.clone()));
+        serve!(AttachmentServiceServer::new(edge.clone()));
         serve!(ConsentServiceServer::new(edge.clone()));
         serve!(RelayServiceServer::new(edge.clone()));
         serve!(CoordinationServiceServer::new(edge.clone()));

@@ -5,11 +5,11 @@
 //!
 //! Upholds: R1, for a store that is restored. Implemented by `sled`; tested there and in `tests/it/backup.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use crate::room::ids::RoomId;
+use crate::room::ids::{ContentId, RoomId};
 
 /// How many frames each log has.
 pub type Logs = BTreeMap<RoomId, u64>;
@@ -29,6 +29,17 @@ pub struct Moment {
     pub identity: Vec<u8>,
     /// How far it had come, as it is stored.
     pub position: Vec<u8>,
+    /// What attachments held. The store does not know that: who copies fills it in, after the logs were taken.
+    pub contents: BTreeSet<ContentId>,
+}
+
+/// What was copied at a moment.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Copied {
+    /// How many frames of each log.
+    pub logs: Logs,
+    /// What of attachments.
+    pub contents: BTreeSet<ContentId>,
 }
 
 /// A store that can be copied while it is in use.
@@ -39,6 +50,6 @@ pub trait Backup: Send + Sync {
     /// Remembers a moment, so that a later copy can go on from it. Derived: where that fails, the next copy is a whole one.
     fn remember(&self, moment: &Moment);
 
-    /// The logs at a moment that was remembered, if it is one of this store as it is now.
-    fn remembered(&self, commit: u64, digest: &[u8; 32]) -> Option<Logs>;
+    /// What was copied at a moment that was remembered, if it is one of this store as it is now.
+    fn remembered(&self, commit: u64, digest: &[u8; 32]) -> Option<Copied>;
 }

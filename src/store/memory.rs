@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{Frame, Store, StoreError, StoredFrame};
+use crate::contents::Storage;
 use crate::room::ids::{RoomId, Timestamp};
 use crate::sealing::Vault;
 
@@ -30,6 +31,7 @@ pub struct MemoryStore {
     released: Condvar,
     waiting: watch::Sender<bool>,
     vault: Arc<Vault>,
+    contents: Storage,
 }
 
 #[derive(Default, Clone)]
@@ -57,7 +59,13 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         let (inner, waiting) = (Mutex::default(), watch::Sender::new(false));
-        Self { inner, released: Condvar::new(), waiting, vault: Arc::new(Vault::random()) }
+        Self {
+            inner,
+            released: Condvar::new(),
+            waiting,
+            vault: Arc::new(Vault::random()),
+            contents: Storage::in_memory(),
+        }
     }
 
     /// An empty store in which frames lie as they are.
@@ -73,7 +81,7 @@ impl MemoryStore {
             inner.add(&frame);
         }
         let inner = Inner { fault: None, failed: None, held: false, ..inner };
-        Self { inner: Mutex::new(inner), vault: self.vault.clone(), ..Self::new() }
+        Self { inner: Mutex::new(inner), vault: self.vault.clone(), contents: self.contents.clone(), ..Self::new() }
     }
 
     /// Makes the next commit fail.
@@ -162,6 +170,10 @@ impl Drop for Gate<'_> {
 }
 
 impl Store for MemoryStore {
+    fn contents(&self) -> &Storage {
+        &self.contents
+    }
+
     fn vault(&self) -> &Vault {
         &self.vault
     }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::contents::Storage;
 use crate::room::ids::{RoomId, Timestamp};
 use crate::sealing::Vault;
 
@@ -75,6 +76,9 @@ pub trait Store: Send + Sync + 'static {
     /// The keys with which frames are encrypted before the store gets them, if they are. What it keeps beside them, the store encrypts
     /// itself.
     fn vault(&self) -> &Vault;
+
+    /// Where what attachments hold is kept, outside the log.
+    fn contents(&self) -> &Storage;
 
     /// How it is copied while it is in use. `None`: not at all.
     fn backup(&self) -> Option<&dyn backup::Backup> {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::contents::Storage;
 use crate::danger::{self, Danger};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::room::ids::{RoomId, Timestamp};
@@ -77,6 +78,7 @@ pub struct SledStore {
     id: Uuid,
     secret: [u8; 32],
     vault: Vault,
+    contents: Storage,
     has_rolled_back: bool,
     syncs: bool,
     tip: Mutex<Tip>,
@@ -136,6 +138,12 @@ impl SledStore {
         let syncs = !danger::is_on(Danger::NoFsync);
         let opened = open::open(dir, &options, syncs)?;
         let path = dir.join(open::DB_FILE);
+        let contents = dir.join(open::CONTENTS);
+        let contents = Storage::in_folder(contents.clone(), options.reserve_mib).map_err(|error| OpenError::Io {
+            what: "opening",
+            path: contents,
+            source: std::io::Error::other(error),
+        })?;
         let db_file = File::open(&path).map_err(|source| OpenError::Io { what: "opening", path, source })?;
         if !syncs {
             tracing::warn!("commits are not synced: this store loses data in a power cut");
@@ -148,6 +156,7 @@ impl SledStore {
             id: opened.id,
             secret: opened.secret,
             vault: Vault::none(),
+            contents,
             has_rolled_back: opened.has_rolled_back,
             syncs,
             tip: Mutex::new(Tip {
@@ -186,6 +195,11 @@ impl SledStore {
         };
         self.vault = Vault::open(&self.dir, self.id, holds, keys)?;
         Ok(())
+    }
+
+    /// Keeps what attachments hold elsewhere than in a folder of the store. Before it is served.
+    pub fn keep_contents_in(&mut self, contents: Storage) {
+        self.contents = contents;
     }
 
     /// The rollbacks that were ever accepted in this store, in words, oldest first.
@@ -393,6 +407,10 @@ impl Store for SledStore {
 
     fn clock_floor(&self) -> Timestamp {
         self.tip().position.clock_floor
+    }
+
+    fn contents(&self) -> &Storage {
+        &self.contents
     }
 
     fn vault(&self) -> &Vault {

@@ -18,6 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tonic::Status;
 
+use crate::attachments::{download, log, post, shown};
 use crate::world::{Answers, Peer, World, id, logs, reason, sharing_logs, texts};
 
 /// A folder for contexts, backups and restored stores.
@@ -418,4 +419,35 @@ async fn only_the_coordinator_takes_backups_one_at_a_time_and_bad_requests_are_r
     while again.next().await.expect("a part").is_some() {}
     assert_eq!(audit(&coordinator, &["backup_taken"]).await.len(), 3);
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r1_what_attachments_hold_is_in_the_backups_once_and_comes_back() {
+    let mut world = world().await;
+    let ground = Ground::new(&world);
+    let (_, a, b, room) = incident(&world).await;
+    let (first, second) = (log(2 * 1024 * 1024 + 17), log(700));
+    let (_, one) = post(&a, &room, "one", &first).await;
+    let whole = ground.back_up("backups").await;
+    let (_, two) = post(&a, &room, "two", &second).await;
+    let more = ground.back_up("backups").await;
+    assert_eq!((&whole["attachments"], &more["attachments"]), (&Value::from(1), &Value::from(2)));
+    let sizes = (whole["bytes"].as_u64().expect("a number"), more["bytes"].as_u64().expect("a number"));
+    assert!(sizes.0 > first.len() as u64 && sizes.1 < 100_000, "what the first has is not sent again: {sizes:?}");
+    ground.keep_keys(&world);
+    drop((a, b));
+    world.stop().await;
+    let verified = ground.done(&["backup", "verify", "backups"]).await;
+    assert_eq!(verified["attachments"], 2);
+
+    let told = ground.done(&RESTORE).await;
+    assert_eq!((&told["verified"], &told["attachments"]), (&Value::from(true), &Value::from(2)));
+    world.adopt(&ground.path("restored")).await;
+    let (a, b) = (world.peer("region-a").await, world.peer("region-b").await);
+    for (attachment, bytes) in [(&one, &first), (&two, &second)] {
+        for peer in [&a, &b] {
+            assert_eq!(shown(peer, &room).await.len(), 2);
+            assert!(download(peer, &room, attachment, (0, 0)).await.expect("given") == *bytes);
+        }
+    }
 }

@@ -86,6 +86,7 @@ impl World {
             keys: vec![KeySource::made_if_missing(folder.path().join("store.key")).expect("a key")],
             reserve_mib: 0,
             accept_rollback: false,
+            attachments: Default::default(),
             enrolment: None,
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),

@@ -69,6 +69,7 @@ impl World {
             keys: vec![KeySource::made_if_missing(directory.path().join("store.key")).expect("a key")],
             reserve_mib: 1,
             accept_rollback: false,
+            attachments: Default::default(),
             enrolment: None,
             terms: DEFAULT_TERMS.into(),
             connections: ConnectionLimits::default(),
@@ -226,7 +227,7 @@ async fn reflection_tells_of_the_api_and_of_nothing_that_is_stored() {
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("lists services") };
     let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
     names.sort();
-    let expected = "Access Audit Backup Certificate Consent Coordination Enrolment Erasure Intake Invite Message Organisation Relay Room";
+    let expected = "Access Attachment Audit Backup Certificate Consent Coordination Enrolment Erasure Intake Invite Message Organisation Relay Room";
     let expected: Vec<_> = expected.split(' ').map(|name| format!("samverkan.v1.{name}Service")).collect();
     assert_eq!(names, expected);
 }

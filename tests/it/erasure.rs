@@ -1,13 +1,16 @@
 //! What was erased is nowhere: not in the store, not in an older copy of it, not in a backup, with whatever key survives. What was not
 //! erased is as it was, and all of it verifies.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use samverkan::api as pb;
+use samverkan::contents::{Contents, Place};
 use samverkan::engine::Rates;
 use samverkan::room::event::{Entry, Event};
-use samverkan::room::ids::RoomId;
+use samverkan::room::ids::{RoomId, UploadId};
 use samverkan::sealing::{KeyEncryptionKey, KeySource};
 use samverkan::store::Store as _;
 use samverkan::store::codec::Opened;
@@ -16,8 +19,9 @@ use samverkan::store::sled::{SledOptions, SledStore, UnlockError};
 use serde_json::Value;
 
 use crate::at_rest::found;
+use crate::attachments::{download, log, post, shown, upload};
 use crate::backup::{Ground, RESTORE, everything};
-use crate::world::{Peer, World, id, logs, reason, sharing_logs, texts};
+use crate::world::{Peer, World, appearing, id, logs, reason, sharing_logs, texts};
 
 /// In everything that the erased organisation says, and in nothing else.
 const CANARY: &str = "CANARY-ERASED";
@@ -443,4 +447,81 @@ async fn nothing_erases_itself_what_is_due_is_listed_and_a_hold_is_told() {
     assert!(pages.len() == 2 && pages[0] == (again, false) && pages[1].1, "{pages:?}");
     world.stop().await;
     assert!(!said(&open(&world.store(), &[key(&world.key())]).expect("opens")).contains(CANARY));
+}
+
+/// Whether what lies where attachments are kept opens with these keys.
+async fn opens(store: &Path, keys: &[KeyEncryptionKey], place: &Place) -> bool {
+    let store = open(store, keys).expect("opens");
+    let contents = Contents::new(Arc::new(store), Some(HashSet::new()));
+    contents.complete(place).await.expect("the storage answers").is_some()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attachment_goes_with_its_message_and_stays_gone_in_a_restored_backup() {
+    let mut world = World::start().await;
+    let ground = Ground::new(&world);
+    let (coordinator, a, b, room) = small_room(&world).await;
+    coordinator.register("region-c").await.expect("registered");
+    let c = world.peer("region-c").await;
+    coordinator.bring(&room, &c, appearing(pb::Attribution::Named)).await;
+    // One that is erased, and one that is not, of the same organisation.
+    let (bytes, kept_bytes) = (CANARY.repeat(100_000).into_bytes(), log(1000));
+    let upload_id = upload(&a, &room, &bytes).await;
+    let place = Place::of_upload(
+        RoomId(room.parse().expect("a UUID")),
+        &"org/region-a/user/duty".parse().expect("an actor"),
+        UploadId(upload_id.parse().expect("a UUID")),
+    );
+    let name = format!("{CANARY}.log");
+    let material = pb::Material::Logs.into();
+    let attachments = vec![pb::AttachmentDraft { upload_id, name, media_type: String::new(), material }];
+    let recipients = vec!["region-b".into()];
+    let draft = pb::MessageDraft { attachments, recipients, ..logs(&format!("{CANARY}-carrier")) };
+    let posted = a.post(&room, draft).await.expect("posted");
+    let attachment = posted.attachment_message_ids[0].clone();
+    let (_, kept) = post(&a, &room, KEPT, &kept_bytes).await;
+    assert_eq!(shown(&b, &room).await.len(), 2);
+    assert!(download(&b, &room, &attachment, (0, 0)).await.expect("consent names it") == bytes);
+    // region-c is another affected organisation, and is none of the recipients.
+    assert_eq!(shown(&c, &room).await.len(), 1);
+    assert!(download(&c, &room, &attachment, (0, 0)).await.is_err());
+    ground.back_up("backups").await;
+    world.stop().await;
+    let first = [key(&world.key())];
+    assert!(opens(&world.store(), &first, &place).await, "before");
+    fs::create_dir(ground.path("old")).expect("made");
+    copy_all(&world.store(), &ground.path("old"));
+    world.restart(1).await;
+
+    let b = world.peer("region-b").await;
+    let scope = pb::propose_erasure_request::Scope::MessageId(posted.message_id);
+    erase(&world, &room, scope).await;
+    for peer in [&b, &world.peer("cert-se").await, &world.peer("region-a").await] {
+        let left = shown(peer, &room).await;
+        assert_eq!(left.len(), 1, "{}", peer.organisation);
+        assert!(!left[0].1.name.contains(CANARY));
+        let refused = download(peer, &room, &attachment, (0, 0)).await.expect_err("gone");
+        assert_eq!(reason(&refused).0, "MESSAGE_NOT_VISIBLE", "{}", peer.organisation);
+        assert!(download(peer, &room, &kept, (0, 0)).await.expect("not erased") == kept_bytes);
+    }
+    let folders = fs::read_dir(world.store().join("attachments")).expect("a folder").count();
+    assert_eq!(folders, 1, "its space is free");
+    world.stop().await;
+    is_clean(&world.store(), &first, "the store");
+    fs::copy(world.store().join("keyring"), ground.path("old/keyring")).expect("copied");
+    is_clean(&ground.path("old"), &first, "an older copy, with the keyring of now");
+    assert!(!opens(&ground.path("old"), &first, &place).await, "what lies there does not open");
+
+    ground.keep_keys(&world);
+    let told = ground.done(&RESTORE).await;
+    assert_eq!((&told["verified"], &told["attachments"]), (&Value::from(true), &Value::from(2)), "{told}");
+    assert!(!opens(&ground.path("restored"), &first, &place).await, "it is there and does not open");
+    world.adopt(&ground.path("restored")).await;
+    let b = world.peer("region-b").await;
+    assert_eq!(shown(&b, &room).await.len(), 1);
+    let refused = download(&b, &room, &attachment, (0, 0)).await.expect_err("gone");
+    assert_eq!(reason(&refused).0, "MESSAGE_NOT_VISIBLE");
+    assert!(download(&b, &room, &kept, (0, 0)).await.expect("not erased") == kept_bytes);
+    world.stop().await;
+    is_clean(&world.store(), &first, "the restored store");
 }

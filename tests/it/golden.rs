@@ -43,6 +43,7 @@ async fn engine(directory: &Path, clock: Arc<AtomicI64>, step: i64) -> Engine {
         terms: "What is shared here stays here.".into(),
         ids: Ids::random(),
         rates: Rates::unlimited(),
+        attachment_bytes_max: u64::MAX,
     };
     let clock = Arc::new(move || Timestamp(clock.fetch_add(step, Ordering::SeqCst)));
     Engine::start(Arc::new(store), clock, settings).await.expect("a store that verifies")
@@ -88,7 +89,7 @@ async fn shown(engine: &Engine) -> String {
 
 /// What is shown has more fields than it had in format 1. A store of that format has nothing in them.
 fn as_then(what: &str) -> String {
-    what.replace(", supersedes: None, acknowledge_by: None, relay: None", "").replace(", recall: None", "")
+    what.replace(", supersedes: None, acknowledge_by: None, relay: None, file: None", "").replace(", recall: None", "")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -181,6 +182,7 @@ async fn write() {
             occurred_at: Some(Timestamp(1)),
             supersedes: None,
             acknowledge_by: None,
+            attachments: Vec::new(),
         };
         draft(&mut posted);
         Command::Post { message: MessageId(Uuid::new_v4()), draft: Arc::new(posted) }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use samverkan::room::event::{
-    AccessChange, AskedFor, Command, Draft, ErasureScope, Event, IntakeReport, OpenRoom, Recall, RelayDraft, Subject,
+    AccessChange, AskedFor, AttachmentDraft, Command, Content, Draft, ErasureScope, Event, IntakeReport, OpenRoom,
+    Recall, RelayDraft, Subject,
 };
 use samverkan::room::ids::{
-    Actor, ActorKind, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId,
-    OrganisationId, ParticipantId, RecallId, ReleaseId, Seq, Timestamp,
+    Actor, ActorKind, AskId, ContentId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId,
+    OrganisationId, ParticipantId, RecallId, ReleaseId, Seq, Timestamp, UploadId,
 };
 use samverkan::room::state::Status;
 use samverkan::room::words::{
@@ -130,6 +131,27 @@ pub(crate) fn plain_draft(material: Material, text: &str) -> Draft {
         occurred_at: None,
         supersedes: None,
         acknowledge_by: None,
+        attachments: Vec::new(),
+    }
+}
+
+/// What there is in files: few enough that somebody else has the same now and then.
+pub(crate) const FILES: [&str; 3] = ["file 0", "file 1", "file 2"];
+
+/// A file that was uploaded, and what it holds.
+pub(crate) fn attachment(material: Material, label: &str, bytes: &str) -> AttachmentDraft {
+    let content = Content {
+        id: ContentId::from_bytes(id_of(&format!("content/{label}"))),
+        size: bytes.len() as u64,
+        sha256: Sha256::digest(bytes).into(),
+    };
+    AttachmentDraft {
+        id: message(label),
+        upload: UploadId::from_bytes(id_of(&format!("upload/{label}"))),
+        name: format!("{label}.log").into(),
+        media_type: "text/plain".into(),
+        material,
+        content: Some(content),
     }
 }
 
@@ -172,6 +194,10 @@ pub(crate) struct Cast {
     pub(crate) others: Vec<OrganisationId>,
     /// Organisations that are named by others and never come.
     pub(crate) strangers: Vec<OrganisationId>,
+    /// Whether they post files.
+    pub(crate) attaches: bool,
+    /// Whether they fetch them.
+    pub(crate) fetches: bool,
     /// Whether words are erased, too.
     pub(crate) erases: bool,
 }
@@ -182,6 +208,8 @@ impl Default for Cast {
             coordinator: organisation("cert-se"),
             others: ["region-a", "region-b", "muni-c", "hospital-d", "vendor-v", "police-p"].map(organisation).to_vec(),
             strangers: vec![organisation("nobody-n")],
+            attaches: true,
+            fetches: true,
             erases: false,
         }
     }
@@ -323,6 +351,15 @@ impl Cast {
                 );
             }
             9..=10 => return (anna, Command::Close),
+            11 | 58..=70 if self.fetches => {
+                let files = room.find(|event| match event {
+                    Event::MessagePosted { message, .. } if message.file.is_some() => Some(message.id),
+                    _ => None,
+                });
+                let readers = self.readers();
+                let Some(message) = rng.pick_any(&files) else { return (by, Command::Leave) };
+                return (rng.pick(&readers), Command::Fetch { message });
+            }
             11..=14 => Command::AmendReport {
                 report: Arc::new(IntakeReport { what_occurred: label.into(), ..IntakeReport::default() }),
                 consent: rng.chance(40).then(|| Arc::new(self.change(rng, now))),
@@ -362,6 +399,9 @@ impl Cast {
                 let mut messages = vec![id];
                 while rng.chance(40) {
                     messages.push(rng.pick(&own));
+                }
+                if rng.chance(90) {
+                    messages = with_carriers(room, messages);
                 }
                 messages.sort();
                 messages.dedup();
@@ -429,7 +469,7 @@ impl Cast {
                 let source = pick_of(rng, &room.posted(), 95)?.0;
                 let own: Vec<_> = room.posted().into_iter().filter(|(o, _)| *o == source).map(|(_, id)| id).collect();
                 let subject = if rng.chance(60) {
-                    Subject::Messages(vec![rng.pick(&own)])
+                    Subject::Messages(with_carriers(room, vec![rng.pick(&own)]))
                 } else {
                     Subject::Material(rng.pick(&Material::ALL))
                 };
@@ -507,7 +547,7 @@ impl Cast {
                 if rng.chance(80) {
                     messages.retain(|(source, _)| may(source));
                 }
-                let messages = vec![pick_of(rng, &messages, 80)?.1];
+                let messages = with_carriers(room, vec![pick_of(rng, &messages, 80)?.1]);
                 let to = organisation(if rng.chance(85) { "police-p" } else { other.as_str() });
                 let to = self.name(rng, &to);
                 (anna, Command::Forward { messages, to, reason: "r".into() })
@@ -524,6 +564,8 @@ impl Cast {
                 }
                 let mut messages = vec![rng.pick_any(&room.messages().collect::<Vec<_>>())?];
                 messages.extend(rng.chance(30).then(|| rng.pick(&room.messages().collect::<Vec<_>>())));
+                messages = with_carriers(room, messages);
+                messages.sort();
                 messages.dedup();
                 let (disclosure, to) = (disclosure(label), self.name(rng, &other));
                 let suppress_until = rng.chance(50).then_some(later);
@@ -662,7 +704,12 @@ impl Cast {
             occurred_at: None,
             supersedes: None,
             acknowledge_by: rng.chance(20).then_some(Timestamp(room.now.0 + 10 * MINUTE)),
+            attachments: Vec::new(),
         };
+        while self.attaches && draft.attachments.len() < 3 && rng.chance(25) {
+            let label = format!("{label}-{}", draft.attachments.len());
+            draft.attachments.push(attachment(rng.pick(&Material::ALL), &label, rng.pick(&FILES)));
+        }
         let own: Vec<_> = room.find(|event| match event {
             Event::MessagePosted { organisation, message } if organisation == by => Some(message.clone()),
             _ => None,
@@ -710,6 +757,16 @@ impl Cast {
         }
         draft
     }
+}
+
+/// These, and the messages that carry those of them that are attachments.
+fn with_carriers(room: &PureRoom, messages: Vec<MessageId>) -> Vec<MessageId> {
+    let carriers = room.find(|event| match event {
+        Event::MessagePosted { message, .. } => Some((message.id, message.file.as_ref()?.carrier)),
+        _ => None,
+    });
+    let carriers = carriers.into_iter().filter(|(id, _)| messages.contains(id)).map(|(_, carrier)| carrier);
+    carriers.chain(messages.clone()).collect()
 }
 
 fn rng_is_odd(label: &str) -> bool {

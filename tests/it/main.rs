@@ -1,6 +1,7 @@
 //! Everything that needs more than one module: real sockets, real certificates, real stores.
 
 mod at_rest;
+mod attachments;
 mod audit;
 mod backup;
 mod bench;

@@ -208,7 +208,10 @@ impl Model {
             }
             Event::PayloadsErased { what, .. } => {
                 let is_it = |place: usize| match what {
-                    ErasureScope::Message(message) => self.places.get(message) == Some(&place),
+                    ErasureScope::Message(message) => {
+                        let of = self.places.get(message).copied();
+                        of == Some(place) || of.is_some() && of == self.carrier(place)
+                    }
                     ErasureScope::Participant(of) => number(of) == Some(self.posts[&place].source),
                     ErasureScope::Room => true,
                 };
@@ -246,6 +249,7 @@ impl Model {
             | Event::ReportRead { .. }
             | Event::RoomSeenAs { .. }
             | Event::RoomExported { .. }
+            | Event::AttachmentFetched { .. }
             | Event::ErasureProposed { .. }
             | Event::LegalHoldPlaced { .. }
             | Event::LegalHoldLifted { .. }
@@ -370,9 +374,22 @@ impl Model {
         self.erased.iter().any(|(at, erased)| *erased == place && *at <= t)
     }
 
-    /// The message itself has fallen, or one that it is made from.
+    /// The message itself has fallen, the one that carries it, or one that it is made from.
     fn is_void(&self, place: usize, t: usize) -> bool {
+        let of =
+            |place: usize| self.has_fallen(place, t) || self.carrier(place).is_some_and(|it| self.has_fallen(it, t));
         let parents = self.posts[&place].relay.iter().flat_map(|relay| &relay.parents);
-        self.has_fallen(place, t) || parents.into_iter().any(|parent| self.has_fallen(*parent, t))
+        of(place) || parents.into_iter().any(|parent| of(*parent))
+    }
+
+    /// The place of the message that carries an attachment.
+    fn carrier(&self, place: usize) -> Option<usize> {
+        self.posts.get(&place)?.message.file.as_ref().and_then(|file| self.places.get(&file.carrier).copied())
+    }
+
+    /// The places of attachments whose terms hold for this one, too.
+    fn terms_of(&self, place: usize) -> Vec<usize> {
+        let file = self.posts.get(&place).and_then(|post| post.message.file.as_ref());
+        file.iter().flat_map(|file| &file.terms_of).filter_map(|id| self.places.get(id).copied()).collect()
     }
 }

@@ -116,14 +116,20 @@ pub(crate) fn pair(seed: u64, counts: &mut Counts) -> Result<(), String> {
                     let referred = script[i + 1..].iter().flat_map(|done| &done.events);
                     let referred = referred.into_iter().any(|(_, event)| format!("{event:?}").contains(&id))
                         || script[i + 1..].iter().any(|done| refers_to(done, message));
-                    // Without what stands for it, the old message would not have fallen.
-                    if !referred && message.supersedes.is_none() && rng.chance(40) {
+                    // Without what stands for it, the old message would not have fallen; what hangs on it is in the same step.
+                    let is_free = message.supersedes.is_none() && message.attachments.is_empty();
+                    if !referred && is_free && rng.chance(40) {
                         counts.omitted += 1;
                         continue;
                     }
                     counts.altered += 1;
                     let text = format!("{} and more that is not for {}", message.text, watch.reader).into();
-                    let message = Message { text, occurred_at: Some(Timestamp(5)), ..(**message).clone() };
+                    let mut message = Message { text, occurred_at: Some(Timestamp(5)), ..(**message).clone() };
+                    if let Some(file) = &mut message.file {
+                        file.name = format!("{} of another", file.name).into();
+                        file.content.size += 1;
+                        file.content.sha256[0] ^= 1;
+                    }
                     event = Event::MessagePosted { organisation: organisation.clone(), message: Arc::new(message) };
                 }
             }
@@ -158,7 +164,10 @@ pub(crate) fn pair(seed: u64, counts: &mut Counts) -> Result<(), String> {
 fn refers_to(done: &Done, message: &Message) -> bool {
     done.events.iter().any(|(_, event)| match event {
         Event::MessagePosted { message: later, .. } | Event::RelayPublished { message: later, .. } => {
-            later.supersedes == Some(message.id) || later.in_reply_to == Some(message.id)
+            let of_file = later.file.as_ref();
+            later.supersedes == Some(message.id)
+                || later.in_reply_to == Some(message.id)
+                || of_file.is_some_and(|file| file.carrier == message.id || file.terms_of.contains(&message.id))
         }
         _ => false,
     })
@@ -437,6 +446,16 @@ impl Watch {
             // Of anybody's words; the reader's only to who is hidden.
             3..=5 => {
                 let (source, id) = rng.pick_any(&room.posted())?;
+                // A file that others gave its poster is theirs, too, and they are told.
+                let is_given = |event: &Event| match event {
+                    Event::MessagePosted { message, .. } if message.id == id => {
+                        message.file.as_ref().filter(|file| !file.terms_of.is_empty()).map(|_| ())
+                    }
+                    _ => None,
+                };
+                if !room.find(is_given).is_empty() {
+                    return None;
+                }
                 let to = if source == self.reader { &x } else { &third };
                 let draft = RelayDraft {
                     parents: vec![id],

@@ -331,6 +331,7 @@ pub(crate) fn mailbox(page: impl IntoIterator<Item = (u64, Option<i64>, Told)>) 
 pub(crate) fn reason(refusal: &Refusal) -> String {
     let reason = match refusal {
         Refusal::RoomNotFound => "ROOM_NOT_FOUND",
+        Refusal::UploadNotFound => "UPLOAD_NOT_FOUND",
         Refusal::InvitationNotFound => "INVITATION_NOT_FOUND",
         Refusal::CoordinatorOnly => "COORDINATOR_ONLY",
         Refusal::AffectedOrganisationOnly => "AFFECTED_ORGANISATION_ONLY",

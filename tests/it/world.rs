@@ -108,6 +108,7 @@ impl World {
             keys: self.encrypts.then(key).into_iter().collect(),
             reserve_mib: self.reserve_mib,
             accept_rollback: false,
+            attachments: Default::default(),
             enrolment: None,
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),

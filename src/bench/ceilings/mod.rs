@@ -1,9 +1,10 @@
 //! What can this machine do at best? Measured in the same run, so that results are ratios that another machine can be held to.
 //!
 //! In reading order: `disk` (append and sync a file), `alone` (sled alone, with both barriers), `grpc` (the same client, TLS
-//! and messages, with nothing behind the server).
+//! and messages, with nothing behind the server), `copy` (a file through TLS).
 
 pub(crate) mod alone;
+pub(crate) mod copy;
 pub(crate) mod disk;
 pub(crate) mod grpc;
 

@@ -107,6 +107,7 @@ impl Room {
                 occurred_at: None,
                 supersedes: None,
                 acknowledge_by: None,
+                attachments: Vec::new(),
             };
             let message = MessageId(Uuid::new_v4());
             room.perform(1 + n % participants, Command::Post { message, draft: Arc::new(draft) })?;

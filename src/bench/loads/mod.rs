@@ -1,5 +1,6 @@
 //! The loads, one file each. What they have in common is here: what the server used meanwhile, as figures.
 
+pub(crate) mod attachments;
 pub(crate) mod catchup;
 pub(crate) mod disclose;
 pub(crate) mod encryption;

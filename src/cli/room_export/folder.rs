@@ -1,9 +1,9 @@
 //! Where does an export go? Into a new folder beside the one that is meant, which takes that one's place when all of it is on disk.
 //! Until then, and if it never comes to that, there is nothing under that name that was not there before.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(super) struct Folder {
 
 /// A file while it is written.
 pub(super) struct NewFile {
-    name: &'static str,
+    name: String,
     /// As it will be called, for errors.
     path: PathBuf,
     file: BufWriter<File>,
@@ -32,7 +32,7 @@ pub(super) struct NewFile {
 
 /// A file that is on disk.
 pub(super) struct Written {
-    name: &'static str,
+    name: String,
     bytes: u64,
     sha256: String,
 }
@@ -81,13 +81,35 @@ impl Folder {
     }
 
     /// A new file in it.
-    pub(super) fn create(&self, name: &'static str) -> Result<NewFile, Failure> {
+    pub(super) fn create(&self, name: &str) -> Result<NewFile, Failure> {
         let path = self.target.join(name);
         let mut options = OpenOptions::new();
         // Truncated, not new: who begins anew writes the same files.
         let opened = options.write(true).create(true).truncate(true).mode(0o600).open(self.own.path().join(name));
         let file = opened.map_err(|error| Failure::io(path.display(), &error))?;
-        Ok(NewFile { name, path, file: BufWriter::new(file), digest: Sha256::new(), bytes: 0 })
+        Ok(NewFile { name: name.to_owned(), path, file: BufWriter::new(file), digest: Sha256::new(), bytes: 0 })
+    }
+
+    /// A folder in it, empty.
+    pub(super) fn clear(&self, name: &str) -> Result<(), Failure> {
+        let path = self.own.path().join(name);
+        let cleared = match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => DirBuilder::new().mode(0o700).create(&path),
+        };
+        cleared.map_err(|error| Failure::io(self.target.join(name).display(), &error))
+    }
+
+    /// Without that folder, if it stayed empty; else it is on disk.
+    pub(super) fn keep_or_drop(&self, name: &str) -> Result<(), Failure> {
+        let path = self.own.path().join(name);
+        let kept = match fs::remove_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                File::open(&path).and_then(|folder| folder.sync_all())
+            }
+            other => other,
+        };
+        kept.map_err(|error| Failure::io(self.target.join(name).display(), &error))
     }
 
     /// A file in it without a name, for what is put into another later.

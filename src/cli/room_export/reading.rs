@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest as _, Sha256};
 
 use super::super::deliveries::{Teller, name};
 use super::super::failure::{Exit, Failure};
@@ -14,8 +15,9 @@ use super::super::session::{all_pages, page_size};
 use super::super::{json, receipts};
 use super::folder::{Folder, Written};
 use super::timeline::{self, Row};
-use super::{MESSAGES_FILE, TIMELINE_FILE, heading, strictest};
+use super::{ATTACHMENTS, MESSAGES_FILE, TIMELINE_FILE, heading, strictest};
 use crate::client::{Client, ClientError, pb};
+use crate::file_name;
 use pb::delivery::Content;
 
 /// How often it begins anew because something was withdrawn while it was read.
@@ -83,7 +85,9 @@ async fn try_read(
         withdrawn: BTreeSet::new(),
         messages: 0,
         labels: BTreeSet::new(),
+        attachments: Vec::new(),
     };
+    folder.clear(ATTACHMENTS)?;
     let (mut last_index, mut actor) = (0, None);
     loop {
         let (room_id, page_size) = (room.room_id.clone(), page_size());
@@ -100,6 +104,14 @@ async fn try_read(
             {
                 actor = Some(exported.actor.clone());
             }
+            if let Some(Content::Message(message)) = &delivery.content
+                && let Some(attachment) = &message.attachment
+            {
+                match fetch(client, room, folder, (index, message, attachment)).await? {
+                    Some(file) => pen.attachments.push(file),
+                    None => return Ok(None),
+                }
+            }
             let receipts = receipts_of(client, room, delivery).await?;
             pen.write(index, delivery, &receipts)?;
             last_index = index;
@@ -112,6 +124,50 @@ async fn try_read(
             None if is_last => return Err(Failure::new(Exit::Failed, "the server did not tell of the export")),
             found => actor = found,
         }
+    }
+}
+
+/// What an attachment holds, in a file of its own. `None`: it was withdrawn meanwhile.
+async fn fetch(
+    client: &Client,
+    room: &pb::Room,
+    folder: &Folder,
+    (index, message, attachment): (u64, &pb::Message, &pb::Attachment),
+) -> Result<Option<Written>, Failure> {
+    let name = name_of(index, attachment);
+    let mut file = folder.create(&name)?;
+    let (mut digest, mut bytes) = (Sha256::new(), 0);
+    let mut download = client.download(&room.room_id, &message.message_id, 0, attachment.size_bytes);
+    loop {
+        match download.next().await {
+            Ok(Some(chunk)) => {
+                digest.update(&chunk);
+                bytes += chunk.len() as u64;
+                file.write_bytes(&chunk)?;
+            }
+            Ok(None) => break,
+            Err(ClientError::Refused(refused))
+                if ["MESSAGE_WITHDRAWN", "MESSAGE_NOT_VISIBLE"].contains(&refused.reason.as_str()) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if digest.finalize()[..] != attachment.sha256[..] || bytes != attachment.size_bytes {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{name}: what came is not what was posted: its SHA-256 is another"),
+        ));
+    }
+    file.finish().map(Some)
+}
+
+/// Where an attachment is in the export: by its place, and under its sender's name where that can be the name of a file.
+pub(super) fn name_of(index: u64, attachment: &pb::Attachment) -> String {
+    match file_name::check(&attachment.name) {
+        Ok(()) => format!("{ATTACHMENTS}/{index:06}-{}", attachment.name),
+        Err(_) => format!("{ATTACHMENTS}/{index:06}"),
     }
 }
 
@@ -145,6 +201,7 @@ struct Pen {
     withdrawn: BTreeSet<u64>,
     messages: u64,
     labels: BTreeSet<i32>,
+    attachments: Vec<Written>,
 }
 
 impl Pen {
@@ -185,7 +242,9 @@ impl Pen {
             }
         }
         page.write(timeline::FOOT)?;
-        let files = vec![self.lines.finish()?, page.finish()?];
+        let mut files = vec![self.lines.finish()?, page.finish()?];
+        files.extend(self.attachments);
+        folder.keep_or_drop(ATTACHMENTS)?;
         Ok(Reading { actor, last_index, messages: self.messages, label, files })
     }
 }

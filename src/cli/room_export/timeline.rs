@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use super::super::deliveries::{Told, name, short, short_time, tlp};
 use super::super::output::escape;
 use super::super::words::plain;
+use super::reading::name_of;
 use crate::client::pb;
+use crate::identity::summary::hex;
 use pb::delivery::Content;
 
 /// After the rows.
@@ -156,8 +158,20 @@ impl Row<'_> {
     }
 
     fn message(&self, message: &pb::Message) -> String {
-        let mut what = format!("<div class=\"text\">{}</div>", html(&message.text));
-        what.push_str(&more(self.told.notes()));
+        let what = match &message.attachment {
+            None => message.text.clone(),
+            Some(attachment) => format!(
+                "{}\n{} bytes, SHA-256 {}",
+                name_of(self.index, attachment),
+                attachment.size_bytes,
+                hex(&attachment.sha256)
+            ),
+        };
+        let mut what = format!("<div class=\"text\">{}</div>", html(&what));
+        // How to fetch it is no news to who has it.
+        if message.attachment.is_none() {
+            what.push_str(&more(self.told.notes()));
+        }
         if !self.receipts.is_empty() {
             what.push_str(&format!("<div class=\"more\">Shown to:{}</div>", list(self.receipts)));
         }

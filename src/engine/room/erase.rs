@@ -50,12 +50,21 @@ impl Room {
         let erasures = std::mem::take(&mut flight.erasures).into_iter().filter_map(payloads);
         let erasures: Vec<_> = erasures.map(|(id, payloads)| (id, payloads.to_vec())).collect();
         let (store, room) = (self.shared.store.clone(), self.id);
+        let gone: Vec<_> = erasures.iter().flat_map(|(id, _)| self.state.erased_contents(*id)).collect();
         let erase = move || erasures.iter().try_for_each(|(id, of)| store.vault().erase(*id, room, of).map(|_| ()));
         let erased = match self.shared.blocking(erase).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("writing the keyring panicked".to_owned()),
         };
+        if erased.is_ok() {
+            // Without their keys they are nothing but space.
+            for content in gone {
+                if let Err(error) = self.shared.contents.remove(content).await {
+                    tracing::warn!(room.id = %self.id, %error, "an erased attachment could not be removed; its key is destroyed");
+                }
+            }
+        }
         // What was told before and waits to be sent may hold words of theirs.
         for subscriber in self.subscribers.values_mut() {
             subscriber.next = subscriber.outbox.rewind();

@@ -111,6 +111,15 @@ impl Room {
 
     fn purge(&mut self) {
         let now = self.now();
+        self.downloads.retain(|giving| {
+            let actor = &giving.receiver.actor;
+            let may_go_on = match Reader::new(&self.state, actor) {
+                Ok(reader) if is_visible(&self.state, reader.slot(), actor, giving.seq, now) => Ok(()),
+                Ok(_) => Err(Failure::WithdrawnMeanwhile),
+                Err(refusal) => Err(refusal.into()),
+            };
+            may_go_on.clone().map_err(|failure| giving.permit.end(failure)).is_ok() && giving.permit.is_held()
+        });
         let (state, mailboxes) = (&self.state, &self.mailboxes);
         self.subscribers.retain(|_, subscriber| {
             let actor = &subscriber.receiver.actor;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::organisations;
+use super::message::{organisations, with_carriers};
 use super::release::{may_receive, releasable, released};
 use super::{Event, Refusal, RoomState, not_coordinator, open, person};
 use crate::limits;
@@ -68,6 +68,7 @@ pub(super) fn ask(
         if messages.is_empty() || messages.len() > limits::RELEASE_MESSAGES_MAX {
             return Err(Refusal::Invalid { field: "messages.message_ids", rule: "must be 1 to 256 messages" });
         }
+        let mut places = Vec::with_capacity(messages.len());
         for &message in messages {
             let seq = state.message(message).ok_or(Refusal::MessageNotVisible)?;
             let posted = state.posted(seq).ok_or(Refusal::MessageNotVisible)?;
@@ -79,7 +80,9 @@ pub(super) fn ask(
             if posted.fallen.is_some() {
                 return Err(Refusal::MessageFallen);
             }
+            places.push(seq);
         }
+        with_carriers(state, &places)?;
     }
     let to = match to {
         AskedFor::Audience(audience) => AskedFor::Audience(audience),

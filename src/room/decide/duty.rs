@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::is_seen;
+use super::message::with_carriers;
 use super::{Event, Refusal, RoomState, person};
 use crate::limits;
 use crate::room::consent::{Name, Slot};
@@ -38,6 +39,7 @@ fn others(
     }
     places.sort_unstable();
     places.dedup();
+    with_carriers(state, &places)?;
     Ok(places)
 }
 

@@ -6,8 +6,9 @@ use super::{Event, Refusal, RoomState, shown};
 use crate::limits;
 use crate::room::consent::{Name, Slot};
 use crate::room::disclose::{is_message_visible, is_visible};
-use crate::room::event::{Draft, Message};
+use crate::room::event::{AttachmentDraft, Draft, File, Message};
 use crate::room::ids::{Actor, ActorKind, MessageId, OrganisationId, Seq, Timestamp};
+use crate::room::mailbox::Mailboxes;
 use crate::room::mutant::{Mutant, is_on};
 use crate::room::state::{Narrowed, Posted};
 use crate::room::words::Tlp;
@@ -31,6 +32,7 @@ pub(in crate::room) fn resolve_draft(
         occurred_at,
         supersedes,
         acknowledge_by,
+        attachments,
     } = draft;
     let red = *tlp == Tlp::Red;
     let invalid = |field, rule| Err(Refusal::Invalid { field, rule });
@@ -81,12 +83,125 @@ pub(in crate::room) fn resolve_draft(
         occurred_at: *occurred_at,
         supersedes: *supersedes,
         acknowledge_by: *acknowledge_by,
+        attachments: attachments.iter().map(|attachment| attachment.id).collect(),
+        file: None,
     };
     if let Some(old) = supersedes {
         let (_, old) = standing(state, me, author, *old, now)?;
+        if old.file.is_some() {
+            return invalid("draft.supersedes", "must not be an attachment; retract it, and post another message");
+        }
         may_supersede(state, me, old, &message)?;
     }
     Ok(message)
+}
+
+/// The attachments of a message that is posted: messages of their own, for whom that one is for.
+pub(super) fn attach(
+    state: &RoomState,
+    mailboxes: &Mailboxes,
+    me: Slot,
+    author: &Actor,
+    carrier: &Message,
+    drafts: &[AttachmentDraft],
+    now: Timestamp,
+) -> Result<Vec<Message>, Refusal> {
+    let field = "draft.attachments";
+    if drafts.len() > limits::ATTACHMENTS_MAX {
+        return Err(Refusal::Invalid { field, rule: "at most 16" });
+    }
+    let mut attached: Vec<Message> = Vec::with_capacity(drafts.len());
+    for AttachmentDraft { id, upload: _, name, media_type, material, content } in drafts {
+        let content = content.filter(|content| !state.is_attached(content.id)).ok_or(Refusal::UploadNotFound)?;
+        let is_twice = |other: &Message| other.file.as_ref().is_some_and(|file| file.content.id == content.id);
+        if attached.iter().any(is_twice) {
+            return Err(Refusal::Invalid { field, rule: "must not name an upload twice" });
+        }
+        let mut tlp = carrier.tlp;
+        let mut terms_of = Vec::new();
+        // What others hold is not looked at unless it was given to the poster: nobody learns that somebody else has the same file.
+        for other in state.same_files(&content.sha256).iter().filter_map(|&seq| Some((seq, state.posted(seq)?))) {
+            let (seq, posted) = other;
+            let was_given = || {
+                mailboxes.get(author).is_some_and(|mailbox| mailbox.was_given(seq))
+                    || match posted.tlp {
+                        Tlp::Red => false,
+                        _ => !mailboxes.given_to(&author.organisation, seq).is_empty(),
+                    }
+            };
+            if posted.source == me || !(is_message_visible(state, me, author, seq, now) || was_given()) {
+                continue;
+            }
+            if posted.tlp == Tlp::Red {
+                return Err(Refusal::Invalid {
+                    field,
+                    rule: "must not hold a file that you were given as TLP:RED, which is for the persons that its source named",
+                });
+            }
+            tlp = tlp.max(posted.tlp);
+            terms_of.push(posted.id);
+        }
+        if terms_of.len() > limits::TERMS_OF_MAX {
+            return Err(Refusal::LimitReached { what: "postings of one file by others", max: limits::TERMS_OF_MAX });
+        }
+        attached.push(Message {
+            id: *id,
+            material: *material,
+            tlp,
+            text: "".into(),
+            recipients: carrier.recipients.clone(),
+            red_actors: carrier.red_actors.clone(),
+            coordinator_only: carrier.coordinator_only,
+            in_reply_to: None,
+            occurred_at: None,
+            supersedes: None,
+            acknowledge_by: None,
+            attachments: Vec::new(),
+            file: Some(File {
+                carrier: carrier.id,
+                name: name.clone(),
+                media_type: media_type.clone(),
+                content,
+                terms_of,
+            }),
+        });
+    }
+    Ok(attached)
+}
+
+/// Gives the caller bytes of an attachment that its mailbox has: a notice finds everybody who has them.
+pub(super) fn fetch(
+    state: &RoomState,
+    mailboxes: &Mailboxes,
+    me: Slot,
+    caller: &Actor,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    let seen = state.message(message).filter(|&seq| is_message_visible(state, me, caller, seq, now));
+    let seq = seen.ok_or(Refusal::MessageNotVisible)?;
+    let was_given = mailboxes.get(caller).is_some_and(|mailbox| mailbox.was_given(seq));
+    if state.content(seq).is_none() || !was_given {
+        return Err(Refusal::MessageNotVisible);
+    }
+    if state.is_fetched(seq, caller) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::AttachmentFetched { organisation: caller.organisation.clone(), message }])
+}
+
+/// Whoever is opened an attachment must be opened the message that carries it.
+pub(super) fn with_carriers(state: &RoomState, messages: &[Seq]) -> Result<(), Refusal> {
+    let carriers = messages.iter().filter_map(|&seq| state.posted(seq)?.file.as_ref().map(|file| file.carrier));
+    for carrier in carriers {
+        if !messages.contains(&carrier) {
+            return Err(Refusal::Invalid {
+                field: "message_ids",
+                rule: "names an attachment without the message that carries it; name both",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The organisations that the caller is shown under these names, in order, each once.

@@ -58,6 +58,9 @@ pub(in crate::room) fn resolve_relay(
         parents.push(seq);
     }
     let parents = state.flattened(&parents);
+    if parents.iter().filter_map(|&seq| state.posted(seq)).any(|posted| state.fallen(posted).is_some()) {
+        return Err(Refusal::MessageFallen);
+    }
     if let Some(old) = draft.supersedes {
         let old = state.message(old).and_then(|seq| state.posted(seq)).filter(|old| old.relay.is_some());
         let old = old.ok_or(Refusal::MessageNotVisible)?;
@@ -111,6 +114,8 @@ pub(super) fn publish(
         occurred_at: None,
         supersedes: draft.supersedes,
         acknowledge_by: draft.acknowledge_by,
+        attachments: Vec::new(),
+        file: None,
     };
     let parents = resolved.parents.iter().filter_map(|&seq| state.posted(seq)).map(|posted| posted.id).collect();
     Ok(vec![Event::RelayPublished {

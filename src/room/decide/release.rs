@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::{organisations, own};
+use super::message::{organisations, own, with_carriers};
 use super::{Event, Refusal, RoomState, open, person, shown};
 use crate::limits;
 use crate::room::consent::{Name, Slot};
@@ -62,19 +62,20 @@ pub(super) fn releasable(
         if posted.relay.is_some() {
             return Err(Refusal::MessageNotVisible);
         }
+        if posted.fallen.is_some() {
+            return Err(Refusal::MessageFallen);
+        }
         if posted.tlp == Tlp::Red && !is_on(Mutant::RedIsReleased) {
             return Err(Refusal::Invalid {
                 field: "message_ids",
                 rule: "must not be TLP:RED, which is for the persons that it names",
             });
         }
-        if posted.fallen.is_some() {
-            return Err(Refusal::MessageFallen);
-        }
         places.push(seq);
     }
     places.sort_unstable();
     places.dedup();
+    with_carriers(state, &places)?;
     Ok(places)
 }
 

@@ -32,6 +32,8 @@ pub struct Receipts {
     pub receipts: Vec<Receipt>,
     /// Which actors of the coordinator were delivered it, and when first; not for the coordinator's own messages.
     pub coordinator_reads: Vec<(Actor, Timestamp)>,
+    /// An attachment: which actors of the coordinator were given bytes of it, and when first.
+    pub coordinator_fetches: Vec<(Actor, Timestamp)>,
     /// Relays that were made of it, as far as the asker is told.
     pub relays: Vec<RelayReceipt>,
 }
@@ -43,6 +45,8 @@ pub struct Receipt {
     pub participant: ShownParticipant,
     /// When it was first delivered to one of its actors, and on what ground, if it was.
     pub delivered: Option<(Timestamp, Ground)>,
+    /// An attachment: when bytes of it were first given to one of its actors, if they were.
+    pub fetched_at: Option<Timestamp>,
     /// When it was acknowledged, if it was.
     pub acknowledged_at: Option<Timestamp>,
     /// Whether it is here and may be shown it now.
@@ -114,6 +118,7 @@ pub fn receipts(
         list.push(Receipt {
             participant: show_at(state, reader.slot, slot, state.next()),
             delivered: first.map(|given| (given.at, of_delivery(state, slot, posted, given.by))),
+            fetched_at: fetched_by(state, seq, &participant.organisation).map(|(_, at)| at).min(),
             acknowledged_at: state.acknowledged.get(&(seq, slot)).copied(),
             receives,
             reason,
@@ -128,10 +133,31 @@ pub fn receipts(
             coordinator_reads.push((given.actor, given.at));
         }
     }
+    let mut coordinator_fetches: Vec<(Actor, Timestamp)> = Vec::new();
+    if !RoomState::is_coordinator(posted.source) {
+        coordinator_fetches.extend(fetched_by(state, seq, of_coordinator).map(|(actor, at)| (actor.clone(), at)));
+    }
     let relays = if posted.tlp == Tlp::Red && !coordinator { Vec::new() } else { relays(state, reader, seq) };
     let recorded_at = posted.recorded_at;
     let source = another(state, reader, posted);
-    Ok(Disclosed(Receipts { message, recorded_at, source, receipts: list, coordinator_reads, relays }))
+    Ok(Disclosed(Receipts {
+        message,
+        recorded_at,
+        source,
+        receipts: list,
+        coordinator_reads,
+        coordinator_fetches,
+        relays,
+    }))
+}
+
+/// Which actors of an organisation were given bytes of an attachment, and when first.
+fn fetched_by<'s>(
+    state: &'s RoomState,
+    seq: Seq,
+    organisation: &'s OrganisationId,
+) -> impl Iterator<Item = (&'s Actor, Timestamp)> {
+    state.fetches(seq).filter(move |(actor, _)| actor.organisation == *organisation)
 }
 
 fn recalls(state: &RoomState, mailboxes: &Mailboxes, slot: Slot, seq: Seq) -> Vec<RecallReceipt> {

@@ -410,6 +410,25 @@ pub struct ShownMessage {
     pub acknowledge_by: Option<Timestamp>,
     /// If it is a relay.
     pub relay: Option<ShownRelay>,
+    /// If it is an attachment.
+    pub file: Option<ShownFile>,
+}
+
+/// An attachment as shown to one reader.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownFile {
+    /// The message that carries it.
+    pub carrier: MessageId,
+    /// As its poster calls it.
+    pub name: Arc<str>,
+    /// RFC 6838; empty: not said.
+    pub media_type: Arc<str>,
+    /// Bytes.
+    pub size: u64,
+    /// Of all its bytes.
+    pub sha256: [u8; 32],
+    /// Whether it was given to its poster by others, whose terms hold, too; its own organisation and the coordinator are told.
+    pub on_terms_of_others: bool,
 }
 
 /// A participant as shown to one reader.

@@ -3,7 +3,7 @@
 //! The answer is in words of the source's own consent, its recipients, TLP and roles only, and about participants that it can see.
 //! Upholds: R7.
 
-use super::visible::{Basis, basis};
+use super::visible::{Basis, basis, on_terms_of_others};
 use super::{Disclosed, Reader, ShownParticipant, roster};
 use crate::room::consent::{Name, Slot, Slots};
 use crate::room::decide::{resolve_draft, resolve_relay};
@@ -84,6 +84,10 @@ pub enum AudienceReason {
     RelayTooFewSources,
     /// A relay: its source has not approved the text for it.
     RelayUnapproved,
+    /// An attachment: it may not see the message that carries it.
+    CarrierNotShown,
+    /// An attachment: others posted the same file, and may not show it to this participant.
+    SameFileNarrower,
 }
 
 /// One participant and the rule that decides for it.
@@ -238,6 +242,13 @@ pub(super) fn of_message(
     if RoomState::is_coordinator(other) && !(is_red && fallen.is_some()) {
         return (true, AudienceReason::Coordinator);
     }
+    if let Some((carrier, carried_by)) =
+        posted.file.as_deref().and_then(|file| Some((file.carrier, state.posted(file.carrier)?)))
+        && !of_message(state, asker, other, carrier, carried_by, now).0
+    {
+        let reason = fallen.map_or(AudienceReason::CarrierNotShown, of_fall);
+        return (false, reason);
+    }
     let told = || matches!(basis(state, other, None, seq, now), Some(Basis::Control));
     if is_only_source(state, other, posted) && told() {
         return (true, AudienceReason::Source);
@@ -254,8 +265,12 @@ pub(super) fn of_message(
         .openings_of(other, seq, now)
         .filter_map(|opening| state.opened(opening.by).map(|opened| (opened.ground, opening.by)))
         .filter(|&(ground, by)| counts(ground, by));
-    if let Some((ground, _)) = grounds.next() {
+    let on_terms = on_terms_of_others(state, other, posted, now);
+    if let Some((ground, _)) = grounds.find(|(ground, _)| on_terms || matches!(ground, OpenedBy::LegalDuty { .. })) {
         return (true, of_ground(ground));
+    }
+    if fallen.is_none() && !on_terms {
+        return (false, AudienceReason::SameFileNarrower);
     }
     (false, why_not(state, other, seq, posted, fallen, now))
 }
@@ -287,6 +302,15 @@ fn of_ground(ground: OpenedBy) -> AudienceReason {
     }
 }
 
+fn of_fall(fall: Fall) -> AudienceReason {
+    match fall {
+        Fall::Withdrawn => AudienceReason::Withdrawn,
+        Fall::Retracted => AudienceReason::Retracted,
+        Fall::Superseded => AudienceReason::Superseded,
+        Fall::Erased => AudienceReason::Erased,
+    }
+}
+
 fn why_not(
     state: &RoomState,
     other: Slot,
@@ -295,12 +319,8 @@ fn why_not(
     fallen: Option<Fall>,
     now: Timestamp,
 ) -> AudienceReason {
-    match fallen {
-        Some(Fall::Withdrawn) => return AudienceReason::Withdrawn,
-        Some(Fall::Retracted) => return AudienceReason::Retracted,
-        Some(Fall::Superseded) => return AudienceReason::Superseded,
-        Some(Fall::Erased) => return AudienceReason::Erased,
-        None => {}
+    if let Some(fall) = fallen {
+        return of_fall(fall);
     }
     let o = state.participant(other);
     let came_later =

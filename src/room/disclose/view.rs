@@ -2,11 +2,11 @@
 //!
 //! Whether it is told at all is `visible`'s question. Upholds: R5, R7.
 
-use super::shown::{ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
+use super::shown::{ShownFile, ShownIntroduction, ShownMessage, ShownParticipant, ShownRelay, What};
 use super::visible::{is_message_visible, is_visible, knows_as_source};
 use super::{Reader, show_at};
 use crate::room::consent::{Slot, Slots};
-use crate::room::event::{AskedFor, Entry, Event, IntroductionSide, Message};
+use crate::room::event::{AskedFor, Entry, Event, File, IntroductionSide, Message};
 use crate::room::ids::{OrganisationId, Seq, Timestamp};
 use crate::room::state::{Narrowed, Relay, RoomState};
 use crate::room::words::Attribution;
@@ -206,6 +206,8 @@ pub(super) fn view(state: &RoomState, reader: Reader<'_>, entry: &Entry, now: Ti
         Event::RoomExported { organisation, export } => {
             What::Exported { participant: shown(organisation)?, export: *export, by: entry.author.clone() }
         }
+        // A record of what was given: told by receipts.
+        Event::AttachmentFetched { .. } => return None,
         Event::RoomSeenAs { organisation } => {
             What::SeenAs { participant: shown(organisation)?, reader: entry.author.clone() }
         }
@@ -287,6 +289,8 @@ fn view_message(
         occurred_at,
         supersedes,
         acknowledge_by,
+        attachments: _,
+        file,
     } = message;
     let parent = in_reply_to.filter(|&parent| {
         state.message(parent).is_some_and(|seq| is_message_visible(state, reader.slot, reader.actor, seq, now))
@@ -318,5 +322,13 @@ fn view_message(
         supersedes: supersedes.filter(|_| inside || saw_what_it_supersedes),
         acknowledge_by: *acknowledge_by,
         relay: None,
+        file: file.as_ref().map(|File { carrier, name, media_type, content, terms_of }| ShownFile {
+            carrier: *carrier,
+            name: name.clone(),
+            media_type: media_type.clone(),
+            size: content.size,
+            sha256: content.sha256,
+            on_terms_of_others: inside && !terms_of.is_empty(),
+        }),
     }
 }

@@ -5,7 +5,7 @@
 use crate::room::consent::Slot;
 use crate::room::ids::{Actor, Seq, Timestamp};
 use crate::room::mutant::{Mutant, is_on};
-use crate::room::state::{Fall, Narrowed, OpenedBy, Posted, Relay, RoomState, Trace};
+use crate::room::state::{Fall, Narrowed, OpenedBy, Opening, Posted, Relay, RoomState, Trace};
 
 /// On what ground an entry is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,6 +137,12 @@ fn message(
     if RoomState::is_coordinator(reader) {
         return Some(Basis::Coordinator);
     }
+    if let Some(file) = posted.file.as_deref()
+        && basis(state, reader, actor, file.carrier, now).is_none()
+        && !is_on(Mutant::AttachmentWithoutItsMessage)
+    {
+        return None;
+    }
     if let Some(relay) = posted.relay.as_deref().filter(|relay| knows_as_source(state, reader, actor, relay, now)) {
         let told = || state.participant(reader).present_since.is_some_and(|since| since <= seq);
         let is_told = relay.told.contains(reader) && told();
@@ -147,7 +153,14 @@ fn message(
     if state.by_rule(reader, seq, posted, now) {
         return Some(Basis::Rule);
     }
-    state.openings_of(reader, seq, now).next().map(|opening| Basis::Opened(opening.by))
+    let holds = |opening: &Opening| state.is_by_law(*opening) || on_terms_of_others(state, reader, posted, now);
+    state.openings_of(reader, seq, now).find(holds).map(|opening| Basis::Opened(opening.by))
+}
+
+/// Whether those from whom the poster was given the same file would show it to the reader, too.
+pub(in crate::room) fn on_terms_of_others(state: &RoomState, reader: Slot, posted: &Posted, now: Timestamp) -> bool {
+    let may_see = |&other: &Seq| state.reaches(reader, other, now) || is_on(Mutant::SameFileOnLooserTerms);
+    posted.file.as_deref().is_none_or(|file| file.terms_of.iter().all(may_see))
 }
 
 /// Whether the reader is a source of the relay and can see one of its own messages that it is made from: to who can't, TLP:RED, the

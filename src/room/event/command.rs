@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AccessChange, AskedFor, ErasureScope, IntakeReport, Recall, Subject};
+use super::{AccessChange, AskedFor, Content, ErasureScope, IntakeReport, Recall, Subject};
 use crate::room::consent::{ConsentChange, Name, Scope};
 use crate::room::ids::{
     Actor, AskId, DisclosureId, ErasureId, ExportId, IntroductionId, InvitationId, MessageId, OrganisationId,
-    ParticipantId, RecallId, ReleaseId, Seq, Timestamp,
+    ParticipantId, RecallId, ReleaseId, Seq, Timestamp, UploadId,
 };
 use crate::room::words::{AskAnswer, Material, RecallAnswer, Role, Tlp};
 
@@ -34,6 +34,25 @@ pub struct Draft {
     pub supersedes: Option<MessageId>,
     /// By when receivers should acknowledge it, if they should.
     pub acknowledge_by: Option<Timestamp>,
+    /// What comes with it, at most [`crate::limits::ATTACHMENTS_MAX`].
+    pub attachments: Vec<AttachmentDraft>,
+}
+
+/// A file that was uploaded and comes with a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AttachmentDraft {
+    /// The id that it will have.
+    pub id: MessageId,
+    /// Which upload of the poster it is.
+    pub upload: UploadId,
+    /// As its poster calls it.
+    pub name: Arc<str>,
+    /// RFC 6838; empty: not said.
+    pub media_type: Arc<str>,
+    /// What it is.
+    pub material: Material,
+    /// What was uploaded; `None`: nothing was, or not all of it.
+    pub content: Option<Content>,
 }
 
 /// A relay as wished by the coordinator.
@@ -74,6 +93,7 @@ impl fmt::Debug for Draft {
             occurred_at: _,
             supersedes: _,
             acknowledge_by: _,
+            attachments: _,
         } = self;
         f.debug_struct("Draft").field("material", material).field("tlp", tlp).finish_non_exhaustive()
     }
@@ -317,6 +337,11 @@ pub enum Command {
     ReadReport {
         /// Whose.
         of: Name,
+    },
+    /// Puts on record that the caller is given bytes of an attachment, the first time.
+    Fetch {
+        /// The attachment.
+        message: MessageId,
     },
     /// Propose to destroy words for good; another person of the coordinator confirms it.
     ProposeErasure {

@@ -3,7 +3,7 @@
 //! A child of `state`. The fold forgets the words that it kept itself; which keys are to be destroyed is told to the engine. What the
 //! entries say but for their words (who, when, to whom) is as it was. Upholds: R3, R5 (nobody is shown what is erased).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Fall, RoomState, Trace};
 use crate::room::consent::Slot;
 use crate::room::event::{Entry, ErasureScope, Event, IntroductionSide};
-use crate::room::ids::{Actor, ErasureId, OrganisationId, RoomId, Seq, Timestamp};
+use crate::room::ids::{Actor, ContentId, ErasureId, OrganisationId, RoomId, Seq, Timestamp};
 
 /// Payloads of entries: of which source, at which places. Of no source are the words of what the server wrote by itself.
 pub type Payloads = (Box<str>, RangeInclusive<u64>);
@@ -32,6 +32,8 @@ pub(in crate::room) struct Erasing {
     pub(super) opened_by: Option<OrganisationId>,
     /// Since when the room has been closed.
     pub(in crate::room) closed_at: Option<Timestamp>,
+    /// What erasures destroyed of attachments.
+    contents: Vec<(ErasureId, ContentId)>,
     /// Entries that hold words of two organisations under the key of one: whose key, where, and of whom.
     introduced: Vec<(OrganisationId, Seq, [Slot; 2])>,
 }
@@ -55,6 +57,12 @@ pub(in crate::room) struct Erasure {
     pub(in crate::room) by: [Option<Actor>; 2],
     pub(in crate::room) at: Timestamp,
     payloads: Vec<Payloads>,
+}
+
+/// Where the key of a content stands under its source: behind those of all entries.
+fn place_of((_, content): &(Slot, ContentId)) -> RangeInclusive<u64> {
+    let place = content.place_of_key();
+    place..=place
 }
 
 impl RoomState {
@@ -118,29 +126,45 @@ impl RoomState {
             ErasureScope::Message(message) => {
                 let Some(seq) = self.message(*message) else { return Trace::Nobody };
                 let Some(source) = self.posted(seq).map(|posted| posted.source) else { return Trace::Nobody };
-                self.erase_messages(|at, _| at == seq);
+                // With it goes what it carries.
+                let carried = (0..).map(Seq).zip(&self.traces).filter(|(_, trace)| match trace {
+                    Trace::Message(posted) => posted.file.as_ref().is_some_and(|file| file.carrier == seq),
+                    _ => false,
+                });
+                let all: BTreeSet<Seq> = carried.map(|(at, _)| at).chain([seq]).collect();
+                let contents = self.erase_messages(|at, _| all.contains(&at));
                 let trace = Trace::Told { by: Slot(0), source, message: Some(seq).filter(|&seq| self.is_red(seq)) };
-                let of = self.participant(source).organisation.as_str().into();
-                (trace, vec![(of, seq.0..=seq.0)])
+                let of: Box<str> = self.participant(source).organisation.as_str().into();
+                let places = all.iter().map(|at| at.0..=at.0).chain(contents.iter().map(place_of));
+                let payloads = places.map(|places| (Box::clone(&of), places)).collect();
+                self.erasing.contents.extend(contents.into_iter().map(|(_, content)| (id, content)));
+                (trace, payloads)
             }
             ErasureScope::Participant(organisation) => {
                 let Some(slot) = self.slot(organisation) else { return Trace::Nobody };
-                self.erase_messages(|_, source| source == slot);
+                let contents = self.erase_messages(|_, source| source == slot);
                 self.forget_words(|of| of == slot);
                 let introduced = self.erasing.introduced.iter().filter(|(_, _, sides)| sides.contains(&slot));
                 let introduced = introduced.map(|(of, seq, _)| (of.as_str().into(), seq.0..=seq.0));
                 let all = (organisation.as_str().into(), 0..=entry.seq.0.saturating_sub(1));
                 let has_opened = self.erasing.opened_by.as_ref() == Some(organisation);
                 let opening = has_opened.then(|| (RoomId::OPENING.into(), 0..=0));
-                let payloads = [all].into_iter().chain(introduced).chain(opening).collect();
+                let held = contents.iter().map(|content| (organisation.as_str().into(), place_of(content)));
+                let payloads = [all].into_iter().chain(held).chain(introduced).chain(opening).collect();
+                self.erasing.contents.extend(contents.into_iter().map(|(_, content)| (id, content)));
                 (Trace::Told { by: Slot(0), source: slot, message: None }, payloads)
             }
             ErasureScope::Room => {
-                self.erase_messages(|_, _| true);
+                let contents = self.erase_messages(|_, _| true);
                 self.forget_words(|_| true);
+                let source = |slot: Slot| Box::from(self.participant(slot).organisation.as_str());
+                let held: Vec<Payloads> =
+                    contents.iter().map(|content| (source(content.0), place_of(content))).collect();
                 let of = self.participants.iter().map(|participant| participant.organisation.as_str()).chain([""]);
                 let all = of.map(|of| (of.into(), 0..=entry.seq.0.saturating_sub(1)));
-                (Trace::Everybody, all.chain([(RoomId::OPENING.into(), 0..=0)]).collect())
+                let payloads = all.chain(held).chain([(RoomId::OPENING.into(), 0..=0)]).collect();
+                self.erasing.contents.extend(contents.into_iter().map(|(_, content)| (id, content)));
+                (Trace::Everybody, payloads)
             }
         };
         let by = [Some(proposed_by.clone()), entry.author.clone()];
@@ -158,8 +182,10 @@ impl RoomState {
         }
     }
 
-    fn erase_messages(&mut self, is_it: impl Fn(Seq, Slot) -> bool) {
+    /// Erases these messages; what those of them held that are attachments, and whose it was.
+    fn erase_messages(&mut self, is_it: impl Fn(Seq, Slot) -> bool) -> Vec<(Slot, ContentId)> {
         let mut erased = Vec::new();
+        let mut contents = Vec::new();
         for (seq, trace) in (0..).map(Seq).zip(&mut self.traces) {
             if let Trace::Message(posted) = trace
                 && is_it(seq, posted.source)
@@ -169,10 +195,21 @@ impl RoomState {
                     // Who knows the digest of a text can tell whether it was this one.
                     Arc::make_mut(relay).text_digest = [0; 32];
                 }
+                if let Some(file) = &mut posted.file {
+                    contents.push((posted.source, file.content));
+                    Arc::make_mut(file).size = 0;
+                }
                 erased.push(seq);
             }
         }
+        self.forget_files(&erased);
         self.openings.retain(|opening| erased.binary_search(&opening.message).is_err());
+        contents
+    }
+
+    /// What an erasure destroyed of attachments.
+    pub fn erased_contents(&self, erasure: ErasureId) -> impl Iterator<Item = ContentId> + '_ {
+        self.erasing.contents.iter().filter(move |(of, _)| *of == erasure).map(|(_, content)| *content)
     }
 
     /// Forgets the words of these participants that the state has.

@@ -28,6 +28,14 @@ impl RoomState {
         if let Some(old) = message.supersedes.filter(|_| !is_on(Mutant::SupersededStays)) {
             self.fall_of(source, old, Fall::Superseded);
         }
+        let file = match &message.file {
+            None => None,
+            Some(file) => match self.attach(file, entry.seq) {
+                // What should carry it is not there: nobody can be shown it.
+                None => return Trace::Nobody,
+                attached => attached,
+            },
+        };
         self.messages.insert(message.id, entry.seq);
         self.relays.extend(relay.iter().map(|_| entry.seq));
         Trace::Message(Posted {
@@ -42,6 +50,7 @@ impl RoomState {
             narrowed,
             recipients: (!message.recipients.is_empty()).then(|| Arc::new(self.slots(&message.recipients))),
             relay,
+            file,
         })
     }
 
@@ -84,13 +93,17 @@ impl RoomState {
         self.posted(seq).is_some_and(|posted| posted.tlp == Tlp::Red)
     }
 
-    /// Why the message, or one that it is made from, is shown to nobody any more but its source and the coordinator.
+    /// Why the message, one that it is made from or the one that carries it, is shown to nobody any more but its source and the coordinator.
     pub(in crate::room) fn fallen(&self, posted: &Posted) -> Option<Fall> {
+        let own = |posted: &Posted| {
+            let carrier = posted.file.as_ref().and_then(|file| self.posted(file.carrier));
+            posted.fallen.or_else(|| carrier.and_then(|carrier| carrier.fallen))
+        };
         let mut parents = posted.relay.iter().flat_map(|relay| &relay.parents).filter_map(|&seq| self.posted(seq));
         if is_on(Mutant::RelayOutlivesItsParent) {
-            return posted.fallen;
+            return own(posted);
         }
-        posted.fallen.or_else(|| parents.find_map(|parent| parent.fallen))
+        own(posted).or_else(|| parents.find_map(own))
     }
 
     pub(super) fn fall_of(&mut self, source: Slot, message: MessageId, why: Fall) {

@@ -82,7 +82,7 @@ pub(in crate::room) enum RelayBar {
 }
 
 impl RoomState {
-    /// The messages that these are made from: a relay stands for its parents.
+    /// The messages that these are made from: a relay stands for its parents, and an attachment that others gave its poster also for theirs.
     pub(in crate::room) fn flattened(&self, messages: &[Seq]) -> Vec<Seq> {
         let mut parents: Vec<Seq> = Vec::new();
         for &seq in messages {
@@ -90,6 +90,9 @@ impl RoomState {
                 Some(relay) => parents.extend(&relay.parents),
                 None => parents.push(seq),
             }
+            parents.extend(
+                self.posted(seq).and_then(|posted| posted.file.as_ref()).iter().flat_map(|file| &file.terms_of),
+            );
         }
         parents.sort_unstable();
         parents.dedup();

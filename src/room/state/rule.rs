@@ -11,6 +11,18 @@ use crate::room::mutant::{Mutant, is_on};
 impl RoomState {
     /// The running rule, for who is neither the message's source nor the coordinator.
     pub(in crate::room) fn by_rule(&self, reader: Slot, seq: Seq, posted: &Posted, now: Timestamp) -> bool {
+        self.by_own_rule(reader, seq, posted, now)
+            && posted.file.as_deref().is_none_or(|file| {
+                let carried = [&file.carrier].into_iter().filter(|_| !is_on(Mutant::AttachmentWithoutItsMessage));
+                let terms = file.terms_of.iter().filter(|_| !is_on(Mutant::SameFileOnLooserTerms));
+                carried.chain(terms).all(|&other| {
+                    self.posted(other).is_some_and(|o| o.source == reader || self.by_own_rule(reader, other, o, now))
+                })
+            })
+    }
+
+    /// The same, without what hangs on another message.
+    fn by_own_rule(&self, reader: Slot, seq: Seq, posted: &Posted, now: Timestamp) -> bool {
         let Some(present_since) = self.participant(reader).present_since else { return false };
         if self.fallen(posted).is_some() || posted.coordinator_only {
             return false;
@@ -44,6 +56,7 @@ impl RoomState {
                 || Self::is_coordinator(reader)
                 || self.by_rule(reader, seq, posted, now)
                 || self.openings_of(reader, seq, now).any(|opening| !self.is_by_law(opening))
+                    && posted.file.as_deref().is_none_or(|file| self.reaches(reader, file.carrier, now))
         })
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::fields::Fields;
 use super::words;
 use crate::api;
+use crate::file_name;
 use crate::limits;
-use crate::room::event::{Draft, RelayDraft};
-use crate::room::ids::ActorKind;
+use crate::room::event::{AttachmentDraft, Draft, RelayDraft};
+use crate::room::ids::{ActorKind, MessageId, UploadId};
 use crate::room::words::Tlp;
 
 /// The draft of a request, which is required.
@@ -24,7 +25,9 @@ pub(super) fn draft(fields: &mut Fields, draft: Option<api::MessageDraft>) -> Op
         red_actors,
         supersedes,
         acknowledge_by_time,
+        attachments,
     } = fields.required("draft", draft)?;
+    let attachments = self::attachments(fields, &attachments);
     let material = fields.word(|| "draft.material".to_owned(), material, words::material);
     let tlp = fields.word(|| "draft.tlp".to_owned(), tlp, words::tlp);
     fields.text("draft.text", &text, limits::TEXT_BYTES_MAX);
@@ -61,7 +64,50 @@ pub(super) fn draft(fields: &mut Fields, draft: Option<api::MessageDraft>) -> Op
         occurred_at,
         supersedes,
         acknowledge_by,
+        attachments,
     })
+}
+
+/// The files that come with a draft; what was uploaded for each is found later.
+fn attachments(fields: &mut Fields, drafts: &[api::AttachmentDraft]) -> Vec<AttachmentDraft> {
+    if !fields.at_most("draft.attachments", drafts, limits::ATTACHMENTS_MAX) {
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    let mut attachments = Vec::with_capacity(drafts.len());
+    for (i, draft) in drafts.iter().enumerate() {
+        let api::AttachmentDraft { upload_id, name, media_type, material } = draft;
+        let at = |field: &str| format!("draft.attachments[{i}].{field}");
+        let upload = fields.uuid(&at("upload_id"), upload_id).map(UploadId);
+        if let Some(upload) = upload {
+            fields.once(&mut seen, upload, || at("upload_id"));
+        }
+        if let Err(rule) = file_name::check(name) {
+            fields.wrong(at("name"), rule.to_string());
+        }
+        if !is_media_type(media_type) {
+            fields.wrong(at("media_type"), "must be empty, or a media type such as text/plain, at most 255 bytes");
+        }
+        let material = fields.word(|| at("material"), *material, words::material);
+        if let (Some(upload), Some(material)) = (upload, material) {
+            let (name, media_type) = (name.as_str().into(), media_type.as_str().into());
+            // Its id is drawn when it is posted.
+            let id = MessageId(uuid::Uuid::nil());
+            attachments.push(AttachmentDraft { id, upload, name, media_type, material, content: None });
+        }
+    }
+    attachments
+}
+
+/// Type and subtype (RFC 6838), without parameters.
+fn is_media_type(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let mut characters = name.chars();
+        characters.next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && characters.all(|c| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c))
+            && name.len() <= 127
+    };
+    text.is_empty() || text.split_once('/').is_some_and(|(kind, sub)| is_name(kind) && is_name(sub))
 }
 
 /// The relay of a request, which is required.

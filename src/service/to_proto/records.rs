@@ -45,7 +45,8 @@ pub(in crate::service) fn receipts(
     after: Option<Uuid>,
     max: usize,
 ) -> (api::GetReceiptsResponse, Option<String>) {
-    let Receipts { message: _, recorded_at, source, receipts, coordinator_reads, relays } = shown.get();
+    let Receipts { message: _, recorded_at, source, receipts, coordinator_reads, coordinator_fetches, relays } =
+        shown.get();
     let relays_shown = after.and_then(|after| relays.iter().position(|relay| relay.message.0 == after));
     let receipts_left =
         receipts.iter().filter(|one| relays_shown.is_none() && after.is_none_or(|after| after < one.participant.id.0));
@@ -71,6 +72,7 @@ pub(in crate::service) fn receipts(
             delivered_time: Some(time(*at)),
         };
         page.coordinator_reads = coordinator_reads.iter().map(read).collect();
+        page.coordinator_fetches = coordinator_fetches.iter().map(read).collect();
     }
     let last_relay = page.relays.last().map(|relay| relay.message_id.clone());
     let last_receipt = || page.receipts.last()?.participant.as_ref().map(|shown| shown.participant_id.clone());
@@ -79,12 +81,13 @@ pub(in crate::service) fn receipts(
 }
 
 fn receipt(shown: &Receipt, source: Option<&OrganisationId>, directory: &Directory) -> api::Receipt {
-    let Receipt { participant, delivered, acknowledged_at, receives, reason, recalls } = shown;
+    let Receipt { participant, delivered, fetched_at, acknowledged_at, receives, reason, recalls } = shown;
     api::Receipt {
         participant: Some(of_participant(participant, directory)),
         delivered_time: delivered.map(|(at, _)| time(at)),
         basis: delivered.map_or(api::AudienceReason::Unspecified, |(_, ground)| audience_reason(ground)).into(),
         acknowledged_time: acknowledged_at.map(time),
+        fetched_time: fetched_at.map(time),
         sees: *receives,
         reason: reason.map_or(api::AudienceReason::Unspecified, audience_reason).into(),
         text: reason.map_or(String::new(), |reason| reason_text(reason, source)),

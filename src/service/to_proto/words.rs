@@ -127,6 +127,8 @@ pub(super) fn audience_reason(word: AudienceReason) -> api::AudienceReason {
         AudienceReason::RelayLooserTlp => api::AudienceReason::RelayLooserTlp,
         AudienceReason::RelayTooFewSources => api::AudienceReason::RelayTooFewSources,
         AudienceReason::RelayUnapproved => api::AudienceReason::RelayUnapproved,
+        AudienceReason::CarrierNotShown => api::AudienceReason::CarrierNotShown,
+        AudienceReason::SameFileNarrower => api::AudienceReason::SameFileNarrower,
     }
 }
 
@@ -141,6 +143,10 @@ pub(super) fn reason_text(word: AudienceReason, source: Option<&OrganisationId>)
             Some(_) => "it is the message's own source",
         },
         AudienceReason::Source => "it is the only source of this relay",
+        AudienceReason::CarrierNotShown => "it is an attachment, and the message that carries it is not shown to it",
+        AudienceReason::SameFileNarrower => {
+            "its poster was given the same file by others, who may not show it to this one"
+        }
         AudienceReason::FromCoordinator => "the coordinator's messages need no consent",
         AudienceReason::Consent => return of_consent("allows direct sharing with this class"),
         AudienceReason::NamedConsent => return of_consent("names it and allows direct sharing"),

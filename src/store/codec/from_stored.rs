@@ -5,22 +5,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
+use self::words::{
+    UNSET, ask_answer, attribution, audience, known, material, police, recall_answer, role, sharing, tlp,
+};
 use super::{Payload, What, pb};
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::{DirectoryEntry, DirectoryEvent};
 use crate::room::enrolment::{IssuedCertificate, NewInvite};
 use crate::room::event::{
-    AccessChange, AskedFor, Entry, ErasureScope, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall,
-    Request, Subject,
+    AccessChange, AskedFor, Content, Entry, ErasureScope, Event, File, IntakeReport, IntroductionSide, LegalDuty,
+    Message, Recall, Request, Subject,
 };
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, ErasureId, ExportId, Index, IntroductionId, InvitationId, InviteId, MessageId,
-    OrganisationId, ParticipantId, RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
+    Actor, AskId, ContentId, DisclosureId, ErasureId, ExportId, Index, IntroductionId, InvitationId, InviteId,
+    MessageId, OrganisationId, ParticipantId, RecallId, ReleaseId, RequestId, RoomId, Seq, Timestamp,
 };
 use crate::room::mailbox::{Notice, Range, Run};
-use crate::room::words::{
-    Answer, AskAnswer, Assessment, Attribution, Audience, Material, PoliceAnswer, RecallAnswer, Role, Sharing, Tlp,
-};
+use crate::room::words::{Answer, Assessment};
+
+mod words;
 
 fn id(bytes: &Bytes) -> Result<[u8; 16], What> {
     bytes[..].try_into().map_err(|_| "holds an id of the wrong length")
@@ -313,6 +316,10 @@ fn event(stored: &pb::header::Event, payload: &Payload<'_>) -> Result<Event, Wha
         }
         Stored::ReportRead(stored) => Event::ReportRead { organisation: organisation(&stored.organisation)? },
         Stored::RoomSeenAs(stored) => Event::RoomSeenAs { organisation: organisation(&stored.organisation)? },
+        Stored::AttachmentFetched(stored) => Event::AttachmentFetched {
+            organisation: organisation(&stored.organisation)?,
+            message: message_id(&stored.message)?,
+        },
         Stored::RoomExported(stored) => Event::RoomExported {
             organisation: organisation(&stored.organisation)?,
             export: ExportId::from_bytes(id(&stored.export)?),
@@ -478,6 +485,7 @@ fn introduction_side(stored: &pb::IntroductionSide, words: Arc<str>) -> Result<I
 
 fn message(stored: &pb::MessagePosted, payload: &[u8]) -> Result<Message, What> {
     let payload = pb::MessagePayload::decode(payload).map_err(|_| "holds a text that can't be decoded")?;
+    let file = stored.file.as_ref().map(|file| attached(file, &payload)).transpose()?;
     Ok(Message {
         id: MessageId::from_bytes(id(&stored.message)?),
         material: material(stored.material())?,
@@ -490,6 +498,20 @@ fn message(stored: &pb::MessagePosted, payload: &[u8]) -> Result<Message, What> 
         occurred_at: stored.occurred_at_us.map(Timestamp),
         supersedes: optional_id(&stored.supersedes)?.map(MessageId::from_bytes),
         acknowledge_by: stored.acknowledge_by_us.map(Timestamp),
+        attachments: messages(&stored.attachments)?,
+        file,
+    })
+}
+
+fn attached(stored: &pb::AttachedFile, payload: &pb::MessagePayload) -> Result<File, What> {
+    // An erased one has no words, and no digest that would tell what it was.
+    let sha256 = if payload.sha256.is_empty() { [0; 32] } else { digest(&payload.sha256)? };
+    Ok(File {
+        carrier: message_id(&stored.carrier)?,
+        name: payload.name.as_str().into(),
+        media_type: payload.media_type.as_str().into(),
+        content: Content { id: ContentId::from_bytes(id(&stored.content)?), size: payload.size, sha256 },
+        terms_of: messages(&stored.terms_of)?,
     })
 }
 
@@ -599,96 +621,4 @@ pub(super) fn range(bytes: Bytes) -> Result<Range, What> {
         runs: runs.collect::<Result<_, What>>()?,
         recorded_at: Timestamp(stored.recorded_at_us),
     })
-}
-
-const UNSET: What = "holds a value that is unset or unknown";
-
-fn known<E: TryFrom<i32>>(value: i32) -> Result<E, What> {
-    E::try_from(value).map_err(|_| UNSET)
-}
-
-fn role(value: pb::Role) -> Result<Role, What> {
-    match value {
-        pb::Role::Unspecified => Err(UNSET),
-        pb::Role::Coordinator => Ok(Role::Coordinator),
-        pb::Role::AffectedOrganisation => Ok(Role::AffectedOrganisation),
-        pb::Role::ThirdParty => Ok(Role::ThirdParty),
-        pb::Role::Authority => Ok(Role::Authority),
-    }
-}
-
-fn attribution(value: pb::Attribution) -> Result<Option<Attribution>, What> {
-    Ok(match value {
-        pb::Attribution::Unspecified => None,
-        pb::Attribution::Hidden => Some(Attribution::Hidden),
-        pb::Attribution::Pseudonym => Some(Attribution::Pseudonym),
-        pb::Attribution::Named => Some(Attribution::Named),
-    })
-}
-
-fn material(value: pb::Material) -> Result<Material, What> {
-    match value {
-        pb::Material::Unspecified => Err(UNSET),
-        pb::Material::Information => Ok(Material::Information),
-        pb::Material::Data => Ok(Material::Data),
-        pb::Material::Logs => Ok(Material::Logs),
-    }
-}
-
-fn audience(value: pb::Audience) -> Result<Audience, What> {
-    match value {
-        pb::Audience::Unspecified => Err(UNSET),
-        pb::Audience::OtherAffectedOrganisations => Ok(Audience::OtherAffectedOrganisations),
-        pb::Audience::ThirdParties => Ok(Audience::ThirdParties),
-    }
-}
-
-fn sharing(value: pb::Sharing) -> Result<Sharing, What> {
-    match value {
-        pb::Sharing::Unspecified => Err(UNSET),
-        pb::Sharing::NotAnswered => Ok(Sharing::NotAnswered),
-        pb::Sharing::No => Ok(Sharing::No),
-        pb::Sharing::Relay => Ok(Sharing::Relay),
-        pb::Sharing::Direct => Ok(Sharing::Direct),
-    }
-}
-
-fn police(value: pb::PoliceAnswer) -> Option<PoliceAnswer> {
-    match value {
-        pb::PoliceAnswer::Unspecified => None,
-        pb::PoliceAnswer::NotAnswered => Some(PoliceAnswer::NotAnswered),
-        pb::PoliceAnswer::No => Some(PoliceAnswer::No),
-        pb::PoliceAnswer::OrganisationReportsItself => Some(PoliceAnswer::OrganisationReportsItself),
-        pb::PoliceAnswer::CoordinatorMayForward => Some(PoliceAnswer::CoordinatorMayForward),
-    }
-}
-
-fn ask_answer(value: pb::AskAnswer) -> Result<AskAnswer, What> {
-    match value {
-        pb::AskAnswer::Unspecified => Err(UNSET),
-        pb::AskAnswer::No => Ok(AskAnswer::No),
-        pb::AskAnswer::RelayOnly => Ok(AskAnswer::RelayOnly),
-        pb::AskAnswer::Yes => Ok(AskAnswer::Yes),
-    }
-}
-
-fn recall_answer(value: pb::RecallAnswer) -> Result<RecallAnswer, What> {
-    match value {
-        pb::RecallAnswer::Unspecified => Err(UNSET),
-        pb::RecallAnswer::Deleted => Ok(RecallAnswer::Deleted),
-        pb::RecallAnswer::RetainedByLaw => Ok(RecallAnswer::RetainedByLaw),
-        pb::RecallAnswer::SharedOnward => Ok(RecallAnswer::SharedOnward),
-        pb::RecallAnswer::CannotDelete => Ok(RecallAnswer::CannotDelete),
-    }
-}
-
-fn tlp(value: pb::Tlp) -> Result<Tlp, What> {
-    match value {
-        pb::Tlp::Unspecified => Err(UNSET),
-        pb::Tlp::Clear => Ok(Tlp::Clear),
-        pb::Tlp::Green => Ok(Tlp::Green),
-        pb::Tlp::Amber => Ok(Tlp::Amber),
-        pb::Tlp::AmberStrict => Ok(Tlp::AmberStrict),
-        pb::Tlp::Red => Ok(Tlp::Red),
-    }
 }

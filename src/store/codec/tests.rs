@@ -6,12 +6,12 @@ use super::*;
 use crate::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
 use crate::room::directory::DirectoryEvent;
 use crate::room::event::{
-    AccessChange, AskedFor, ErasureScope, Event, IntakeReport, IntroductionSide, LegalDuty, Message, Recall, Request,
-    Subject,
+    AccessChange, AskedFor, Content, ErasureScope, Event, File, IntakeReport, IntroductionSide, LegalDuty, Message,
+    Recall, Request, Subject,
 };
 use crate::room::ids::{
-    Actor, AskId, DisclosureId, ErasureId, ExportId, Index, IntroductionId, InvitationId, MessageId, OrganisationId,
-    ParticipantId, RecallId, ReleaseId, RequestId, Timestamp,
+    Actor, AskId, ContentId, DisclosureId, ErasureId, ExportId, Index, IntroductionId, InvitationId, MessageId,
+    OrganisationId, ParticipantId, RecallId, ReleaseId, RequestId, Timestamp,
 };
 use crate::room::mailbox::{Notice, Run};
 use crate::room::words::*;
@@ -65,8 +65,23 @@ fn events() -> Vec<Event> {
         occurred_at: Some(Timestamp(12)),
         supersedes: Some(MessageId::from_bytes([10; 16])),
         acknowledge_by: Some(Timestamp(77)),
+        attachments: vec![MessageId::from_bytes([20; 16])],
+        file: None,
+    };
+    let attached = Message {
+        id: MessageId::from_bytes([20; 16]),
+        attachments: Vec::new(),
+        file: Some(File {
+            carrier: message.id,
+            name: "sshd.log".into(),
+            media_type: "text/plain".into(),
+            content: Content { id: ContentId::from_bytes([21; 16]), size: 1 << 32, sha256: [22; 32] },
+            terms_of: vec![MessageId::from_bytes([23; 16])],
+        }),
+        ..message.clone()
     };
     let mut events = vec![
+        Event::MessagePosted { organisation: organisation("region-a"), message: Arc::new(attached) },
         Event::RoomOpened { coordinator: organisation("cert-se"), title: "title".into(), terms: "terms".into() },
         Event::ParticipantAdmitted {
             organisation: a(),
@@ -210,6 +225,7 @@ fn events_of_consent_in_full(message: Message) -> Vec<Event> {
         Event::Introduced { sides: [side(15, &a, "08-123"), side(16, &b, "08-456")] },
         Event::ReportRead { organisation: a.clone() },
         Event::RoomSeenAs { organisation: a.clone() },
+        Event::AttachmentFetched { organisation: a.clone(), message: MessageId::from_bytes([18; 16]) },
         Event::RoomExported { organisation: a, export: ExportId::from_bytes([17; 16]) },
         erased(ErasureScope::Message(one)),
         erased(ErasureScope::Participant(organisation("region-a"))),
@@ -378,6 +394,8 @@ fn small_entries_share_a_value_and_a_large_one_has_a_frame_of_its_own() {
             occurred_at: None,
             supersedes: None,
             acknowledge_by: None,
+            attachments: Vec::new(),
+            file: None,
         };
         let event = Event::MessagePosted { organisation: organisation("a"), message: Arc::new(message) };
         Entry {

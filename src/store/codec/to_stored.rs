@@ -185,7 +185,7 @@ fn event(entry: &Entry) -> (pb::header::Event, Option<Vec<u8>>) {
             return (header, Some(report_payload(report).encode_to_vec()));
         }
         Event::MessagePosted { organisation, message } => {
-            let payload = pb::MessagePayload { text: message.text.to_string() };
+            let payload = message_payload(message);
             return (
                 Stored::MessagePosted(message_posted(organisation.to_string(), message)),
                 Some(payload.encode_to_vec()),
@@ -261,7 +261,7 @@ fn event(entry: &Entry) -> (pb::header::Event, Option<Vec<u8>>) {
         }
         Event::AskLapsed { ask } => Stored::AskLapsed(pb::AskLapsed { ask: id(ask.as_bytes()) }),
         Event::RelayPublished { organisation, message, parents, unapproved } => {
-            let payload = pb::MessagePayload { text: message.text.to_string() };
+            let payload = message_payload(message);
             let header = pb::RelayPublished {
                 message: Some(message_posted(organisation.to_string(), message)),
                 parents: messages(parents),
@@ -343,6 +343,10 @@ fn event(entry: &Entry) -> (pb::header::Event, Option<Vec<u8>>) {
         Event::RoomExported { organisation, export } => Stored::RoomExported(pb::RoomExported {
             organisation: organisation.to_string(),
             export: id(export.as_bytes()),
+        }),
+        Event::AttachmentFetched { organisation, message } => Stored::AttachmentFetched(pb::AttachmentFetched {
+            organisation: organisation.to_string(),
+            message: id(message.as_bytes()),
         }),
         Event::ErasureProposed { erasure, what, basis } => {
             let (erasure, scope) = (id(erasure.as_bytes()), Some(erasure_scope(what)));
@@ -433,6 +437,26 @@ fn message_posted(organisation: String, message: &Message) -> pb::MessagePosted 
         occurred_at_us: message.occurred_at.map(|at| at.0),
         supersedes: message.supersedes.map(|old| id(old.as_bytes())).unwrap_or_default(),
         acknowledge_by_us: message.acknowledge_by.map(|by| by.0),
+        attachments: messages(&message.attachments),
+        file: message.file.as_ref().map(|file| pb::AttachedFile {
+            carrier: id(file.carrier.as_bytes()),
+            content: id(file.content.id.as_bytes()),
+            terms_of: messages(&file.terms_of),
+        }),
+    }
+}
+
+fn message_payload(message: &Message) -> pb::MessagePayload {
+    let text = message.text.to_string();
+    match &message.file {
+        None => pb::MessagePayload { text, ..Default::default() },
+        Some(file) => pb::MessagePayload {
+            text,
+            name: file.name.to_string(),
+            media_type: file.media_type.to_string(),
+            size: file.content.size,
+            sha256: Bytes::copy_from_slice(&file.content.sha256),
+        },
     }
 }
 

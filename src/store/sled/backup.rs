@@ -6,7 +6,9 @@
 //!
 //! Leans on: `open`, `keys`, `position`, `high_water`. Upholds: R1. Tested here and in `tests/it/backup.rs`.
 
-use std::io;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -17,15 +19,17 @@ use super::keys::{self, FrameKey};
 use super::open::{self, Making, OpenError};
 use super::position::Position;
 use super::{SledOptions, SledStore, guarded};
+use crate::contents;
 use crate::limits::FRAME_BYTES_MAX;
-use crate::room::ids::RoomId;
-use crate::store::backup::{Backup, Logs, Moment};
+use crate::room::ids::{ContentId, RoomId};
+use crate::store::backup::{Backup, Copied, Logs, Moment};
 
 /// A folder of moments that were copied.
 pub(super) const MOMENTS: &str = "backups";
 /// Of which so many are remembered: whoever takes one a day and misses a week is not sent everything anew.
 const MOMENTS_KEPT: usize = 16;
 const LOG_BYTES: usize = 16 + 8;
+const CONTENT_BYTES: usize = 16;
 const DIGEST_BYTES: usize = 32;
 /// Frames that are written at a time.
 const RESTORED_AT_ONCE: usize = 256;
@@ -42,9 +46,13 @@ impl SledStore {
 
     fn write_moment(&self, moment: &Moment) -> io::Result<()> {
         let mut bytes = moment.digest.to_vec();
+        bytes.extend_from_slice(&(moment.logs.len() as u64).to_be_bytes());
         for (log, frames) in &moment.logs {
             bytes.extend_from_slice(log.as_bytes());
             bytes.extend_from_slice(&frames.to_be_bytes());
+        }
+        for content in &moment.contents {
+            bytes.extend_from_slice(content.as_bytes());
         }
         bytes.extend_from_slice(&Sha256::digest(&bytes));
         let folder = self.moments();
@@ -76,6 +84,7 @@ impl Backup for SledStore {
             logs,
             identity: identity.encode(),
             position: position.encode().to_vec(),
+            contents: BTreeSet::new(),
         }
     }
 
@@ -85,20 +94,26 @@ impl Backup for SledStore {
         }
     }
 
-    fn remembered(&self, commit: u64, digest: &[u8; 32]) -> Option<Logs> {
+    fn remembered(&self, commit: u64, digest: &[u8; 32]) -> Option<Copied> {
         let bytes = std::fs::read(self.moments().join(name(commit, digest))).ok()?;
         let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST_BYTES)?)?;
-        let (of, logs) = body.split_first_chunk::<DIGEST_BYTES>()?;
-        if Sha256::digest(body)[..] != *sum || of != digest || logs.len() % LOG_BYTES != 0 || commit > self.commits() {
+        let (of, rest) = body.split_first_chunk::<DIGEST_BYTES>()?;
+        let (count, rest) = rest.split_first_chunk::<8>()?;
+        let count = usize::try_from(u64::from_be_bytes(*count)).ok()?;
+        let (logs, contents) = rest.split_at_checked(count.checked_mul(LOG_BYTES)?)?;
+        if Sha256::digest(body)[..] != *sum || of != digest || commit > self.commits() {
             return None;
         }
+        let contents =
+            contents.chunks(CONTENT_BYTES).map(|content| Some(ContentId::from_bytes(content.try_into().ok()?)));
+        let contents = contents.collect::<Option<_>>()?;
         let logs = logs.chunks_exact(LOG_BYTES).map(|log| {
             let (room, frames) = log.split_first_chunk::<16>()?;
             Some((RoomId::from_bytes(*room), u64::from_be_bytes(frames.try_into().ok()?)))
         });
         let logs: Logs = logs.collect::<Option<_>>()?;
         let fits = |(room, frames): (&RoomId, &u64)| *frames <= self.durable_frames(*room);
-        logs.iter().all(fits).then_some(logs)
+        logs.iter().all(fits).then_some(Copied { logs, contents })
     }
 }
 
@@ -124,14 +139,37 @@ pub enum RestoreError<E> {
     Source(E),
 }
 
-/// A frame of a copy.
-pub struct Restored {
-    /// Whose.
-    pub room: RoomId,
-    /// Its number.
-    pub number: u64,
-    /// As it was stored.
-    pub bytes: Vec<u8>,
+/// Something of a copy.
+pub enum Restored {
+    /// A frame.
+    Frame {
+        /// Whose.
+        room: RoomId,
+        /// Its number.
+        number: u64,
+        /// As it was stored.
+        bytes: Vec<u8>,
+    },
+    /// A part of what an attachment holds.
+    Part {
+        /// Of which.
+        content: ContentId,
+        /// Which part.
+        number: u32,
+        /// As it was stored.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Durably, with its folder.
+fn write_part(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    File::open(folder.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Makes the store that was at a moment, in a folder that is empty or not there. The frames of each log must come in order, all of them.
@@ -161,7 +199,18 @@ pub fn restore<E>(
         guarded(|| making.db.apply_batch(batch)).map_err(|trouble| open::trouble_at(dir, trouble)).map(drop)
     };
     for frame in frames {
-        let Restored { room, number, bytes } = frame.map_err(RestoreError::Source)?;
+        let (room, number, bytes) = match frame.map_err(RestoreError::Source)? {
+            Restored::Frame { room, number, bytes } => (room, number, bytes),
+            Restored::Part { content, number, bytes } => {
+                let path = dir.join(open::CONTENTS).join(contents::object_name(content, number));
+                write_part(&path, &bytes).map_err(|source| OpenError::Io {
+                    what: "writing",
+                    path: path.clone(),
+                    source,
+                })?;
+                continue;
+            }
+        };
         let expected = next.entry(room).or_default();
         if number != *expected || bytes.len() > FRAME_BYTES_MAX {
             return Err(RestoreError::Copies(format!("log {room}: frame {number} is there, {expected} is next")));

@@ -5,6 +5,7 @@
 //! | `format` | ours | product, format number, store id; its presence means that the store was completely made |
 //! | `format.new` | ours | a store is being made; nothing was acknowledged yet, so a leftover is wiped |
 //! | `snapshots/` | ours | room states, derived from the rest: may be deleted |
+//! | `attachments/` | ours | what attachments hold, see `contents`; empty if it is kept elsewhere |
 //! | `keyring` | ours | the keys of what the rest holds, encrypted, see `sealing`; missing if it is not encrypted |
 //! | `high-water` | ours | how far the store has come, see `high_water` |
 //! | `restoring` | ours | a store is being made from copies; until that is done the folder is refused |
@@ -37,6 +38,8 @@ const CREATING_FILE: &str = "format.new";
 pub(super) const HIGH_WATER_FILE: &str = "high-water";
 /// A folder of files that are derived from the rest, see `engine::snapshot`.
 pub(super) const SNAPSHOTS: &str = "snapshots";
+/// A folder of what attachments hold, see `contents`.
+pub(super) const CONTENTS: &str = "attachments";
 const ROLLBACKS_FILE: &str = "rollbacks";
 /// Until the audit trail says that the store was restored.
 const RESTORED_FILE: &str = "restored";
@@ -274,7 +277,7 @@ impl<'a> Making<'a> {
         if begun.exists() {
             tracing::info!(dir = %dir.display(), "making a store was interrupted, beginning again");
             let ours = |name: &str| {
-                matches!(name, DB_FILE | "conf" | "blobs" | HIGH_WATER_FILE | ROLLBACKS_FILE | RESTORED_FILE)
+                matches!(name, DB_FILE | "conf" | "blobs" | CONTENTS | HIGH_WATER_FILE | ROLLBACKS_FILE | RESTORED_FILE)
                     || name.starts_with("snap.")
             };
             remove_files(dir, ours)?;

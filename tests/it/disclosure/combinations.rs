@@ -118,6 +118,8 @@ fn combination(
                         occurred_at: None,
                         supersedes: None,
                         acknowledge_by: None,
+                        attachments: Vec::new(),
+                        file: None,
                     };
                     match (tlp, narrowed) {
                         (Tlp::Red, 0) => posted.red_actors = vec![user(&o("reader"), "eva")],

@@ -311,6 +311,8 @@ fn junk(rng: &mut Rng, cast: &Cast, room: &PureRoom, i: usize) -> Event {
                 occurred_at: None,
                 supersedes: None,
                 acknowledge_by: None,
+                attachments: Vec::new(),
+                file: None,
             }),
             organisation,
         },

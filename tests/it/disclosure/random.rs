@@ -7,15 +7,16 @@ use std::thread;
 use samverkan::engine::snapshot;
 use samverkan::room::consent::Name;
 use samverkan::room::disclose::{Reader, explain, receipts, roster};
-use samverkan::room::event::{Command, Event};
-use samverkan::room::ids::{Actor, Index, RoomId, Timestamp};
+use samverkan::room::event::{AttachmentDraft, Command, Event};
+use samverkan::room::ids::{Actor, Index, MessageId, RoomId, Timestamp};
 use samverkan::room::mailbox::{Item, Mailboxes, Range};
 use samverkan::room::refusal::Refusal;
 use samverkan::room::state::{RoomState, fold};
+use samverkan::room::words::Tlp;
 use samverkan::store::codec::Tip;
 
 use super::{compare, from_env, made};
-use crate::histories::{Cast, MINUTE, Rng};
+use crate::histories::{Cast, MINUTE, Rng, Step};
 use crate::model::{Item as NaiveItem, Model, NaiveMailbox};
 use crate::pure::PureRoom;
 
@@ -33,6 +34,8 @@ pub(crate) struct Counts {
     crashes: u64,
     judged: u64,
     receipts: u64,
+    files: u64,
+    on_terms: u64,
     refused: BTreeMap<String, u64>,
     granted: BTreeMap<String, u64>,
     /// By kind of event.
@@ -53,6 +56,8 @@ impl Counts {
             crashes,
             judged,
             receipts,
+            files,
+            on_terms,
             ..
         } = other;
         self.decisions += decisions;
@@ -66,6 +71,8 @@ impl Counts {
         self.crashes += crashes;
         self.judged += judged;
         self.receipts += receipts;
+        self.files += files;
+        self.on_terms += on_terms;
         let sum = |into: &mut BTreeMap<String, u64>, of: BTreeMap<String, u64>| {
             of.into_iter().for_each(|(name, n)| *into.entry(name).or_default() += n);
         };
@@ -105,7 +112,15 @@ fn r5_random_histories_disclose_what_the_naive_rule_discloses() {
     }
     println!("{n} histories, none differs: {sum:#?}");
     assert!(sum.decisions >= wanted && sum.notices > 50 && sum.shown * 20 > sum.decisions, "{sum:?}");
-    for kind in ["MessagesReleased", "ReleaseRevoked", "RelayPublished", "RelayApproved", "MessageRetracted"] {
+    assert!(sum.files * 2_000_000 > 100 * sum.decisions && sum.on_terms > 5, "too few files: {sum:?}");
+    for kind in [
+        "AttachmentFetched",
+        "MessagesReleased",
+        "ReleaseRevoked",
+        "RelayPublished",
+        "RelayApproved",
+        "MessageRetracted",
+    ] {
         assert!(
             sum.made.get(kind).is_some_and(|n| n * 2_000_000 > 10 * sum.decisions),
             "too few {kind}: {:?}",
@@ -213,7 +228,23 @@ impl History {
         self.learn();
         let verdict = self.model.judge(&self.naive, &step.caller, &step.command, self.room.now);
         let permits = self.model.permits_of(&step.caller.organisation);
+        let terms = self.terms(&step);
         let answer = self.room.perform(&step.caller, step.command.clone());
+        if let Ok(entries) = &answer {
+            let files = entries.iter().filter_map(|entry| match &entry.event {
+                Event::MessagePosted { message, .. } => Some((message.file.as_ref()?.terms_of.clone(), message.tlp)),
+                _ => None,
+            });
+            let made: Vec<_> = files.collect();
+            counts.files += made.len() as u64;
+            counts.on_terms += made.iter().filter(|(terms, _)| !terms.is_empty()).count() as u64;
+            if made != terms {
+                return Err(format!(
+                    "{}: {:?}: files on the terms of {made:?}, the model {terms:?}",
+                    step.caller, step.command
+                ));
+            }
+        }
         let kind = crate::model::name_of(&step.command);
         let said = made(&answer);
         counts.judged += u64::from(verdict.is_judged());
@@ -254,6 +285,16 @@ impl History {
             self.crash()?;
         }
         Ok(())
+    }
+
+    /// On whose terms the files of this step would be posted.
+    fn terms(&self, step: &Step) -> Vec<(Vec<MessageId>, Tlp)> {
+        let Command::Post { draft, .. } = &step.command else { return Vec::new() };
+        let of = |file: &AttachmentDraft| {
+            let sha256 = file.content.expect("it was uploaded").sha256;
+            self.model.terms(&self.naive, &step.caller, (sha256, draft.tlp), self.room.now)
+        };
+        draft.attachments.iter().map(of).collect()
     }
 
     fn decisions(&mut self, known: usize, counts: &mut Counts) -> Result<(), String> {

@@ -14,7 +14,7 @@ use samverkan::room::ids::{Actor, ActorKind, AskId, MessageId, OrganisationId, R
 use samverkan::room::words::{AskAnswer, Attribution, Material, PoliceAnswer, RecallAnswer, Role, Tlp};
 use sha2::{Digest, Sha256};
 
-use super::{COORDINATOR, Model, NaiveMailbox, No};
+use super::{COORDINATOR, Item, Model, NaiveMailbox, No};
 
 /// What must come of a wish.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +151,24 @@ impl Model {
                 v.allow(before.as_ref() == Some(terms), &["Invalid"]);
                 v.events = Some(vec![Event::TermsChanged { terms: terms.clone() }]);
             }
+            Command::Fetch { message } => {
+                let place = self.places.get(message).filter(|place| self.sees_message(caller, **place, now));
+                let is_file = place.is_some_and(|place| self.posts[place].message.file.is_some());
+                let has = |mailbox: &NaiveMailbox, place: usize| {
+                    mailbox.items.iter().any(|item| match item {
+                        Item::Entry(n) | Item::Opened { place: n, .. } => *n == place,
+                        Item::Notice(..) => false,
+                    })
+                };
+                let has = place.is_some_and(|place| mailboxes.get(caller).is_some_and(|mailbox| has(mailbox, *place)));
+                v.object_if(!is_file || !has, "MessageNotVisible");
+                let before = self.entries.iter().any(|entry| {
+                    entry.author.as_ref() == Some(caller)
+                        && matches!(&entry.event, Event::AttachmentFetched { message: m, .. } if m == message)
+                });
+                let fetched = Event::AttachmentFetched { organisation, message: *message };
+                v.events = Some(if before { Vec::new() } else { vec![fetched] });
+            }
             Command::Retract { message, reason } => {
                 self.judge_own(v, caller, me, *message, now);
                 v.object_if(reason.len() > TOO_LONG, "Invalid");
@@ -279,6 +297,7 @@ impl Model {
                 let found = self.resolve(me, to);
                 v.object_with(found.is_none(), &["RecipientNotVisible", "ParticipantNotFound"]);
                 v.object_if(found == Some(COORDINATOR), "Invalid");
+                v.object_if(self.is_without_carrier(messages), "Invalid");
                 for message in messages {
                     let Some(place) = self.visible_place(caller, *message, now) else {
                         v.object("MessageNotVisible");
@@ -482,6 +501,7 @@ impl Model {
             return;
         }
         v.object_with(post.relay.is_some(), &["MessageNotVisible", "Invalid"]);
+        v.object_if(old.file.is_some(), "Invalid");
         let recipients: Vec<Option<No>> = draft.recipients.iter().map(|name| self.resolve(me, name)).collect();
         let sees_it_anyway = |o: No| o == me || o == COORDINATOR;
         let within = recipients.iter().flatten().all(|o| old.recipients.contains(&self.who[*o]) || sees_it_anyway(*o));
@@ -507,12 +527,22 @@ impl Model {
             let place = self.visible_place(caller, *message, now);
             let own = place.filter(|place| self.posts[place].source == me && self.posts[place].relay.is_none());
             let Some(place) = own else {
+                // Whoever posted it knows of it when it is erased, and can be told either way.
+                let place = self.places.get(message).filter(|place| self.posts[*place].source == me);
+                v.allow(place.is_some_and(|place| self.is_erased(*place, t)), &["MessageFallen"]);
                 v.object("MessageNotVisible");
                 continue;
             };
             v.object_if(self.posts[&place].message.tlp == Tlp::Red, "Invalid");
             v.object_if(self.has_fallen(place, t), "MessageFallen");
         }
+        v.object_if(self.is_without_carrier(messages), "Invalid");
+    }
+
+    /// Whether these name an attachment without the message that carries it.
+    fn is_without_carrier(&self, messages: &[MessageId]) -> bool {
+        let places: Vec<usize> = messages.iter().filter_map(|id| self.places.get(id).copied()).collect();
+        places.iter().filter_map(|place| self.carrier(*place)).any(|carrier| !places.contains(&carrier))
     }
 
     fn judge_receivers(&self, v: &mut Verdict, me: No, to: &[Name]) -> Vec<No> {
@@ -561,6 +591,7 @@ impl Model {
             Subject::Material(material) => Subject::Material(*material),
             Subject::Messages(messages) => {
                 v.object_if(messages.is_empty() || messages.len() > 256, "Invalid");
+                v.object_if(self.is_without_carrier(messages), "Invalid");
                 for message in messages {
                     let place = self.visible_place(caller, *message, now);
                     match place.filter(|place| self.posts[place].source == source && self.posts[place].relay.is_none())
@@ -679,6 +710,10 @@ impl Model {
                 None => parents.push(place),
                 Some(relay) => parents.extend(&relay.parents),
             }
+            for other in self.terms_of(place) {
+                v.object_if(self.is_void(other, t), "MessageFallen");
+                parents.push(other);
+            }
         }
         parents.sort_unstable();
         parents.dedup();
@@ -729,6 +764,8 @@ impl Model {
             occurred_at: None,
             supersedes: draft.supersedes,
             acknowledge_by: draft.acknowledge_by,
+            attachments: Vec::new(),
+            file: None,
         };
         v.events = Some(vec![Event::RelayPublished {
             organisation: caller.organisation.clone(),
@@ -796,6 +833,7 @@ impl Model {
         if me != COORDINATOR {
             return;
         }
+        v.object_if(self.is_without_carrier(messages), "Invalid");
         let found = self.resolve(me, to);
         v.object_with(found.is_none(), &["RecipientNotVisible", "ParticipantNotFound"]);
         v.object_if(found.is_some_and(|to| self.moments[t].everybody[to].role != Role::Authority), "Invalid");

@@ -125,7 +125,7 @@ impl Model {
             }
             for place in self.opened_at(n, o) {
                 let item = Item::Opened { by: n, place };
-                let in_force = self.open_by(o, place, last, now).iter().any(|(by, _)| *by == n);
+                let in_force = self.opens(actor, o, place, last, now).iter().any(|(by, _)| *by == n);
                 let given_now = new.iter().any(|item| match item {
                     Item::Entry(n) => *n == place,
                     Item::Opened { place: other, .. } => *other == place,

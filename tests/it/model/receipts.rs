@@ -81,7 +81,7 @@ impl Model {
     fn receives(&self, asker: No, o: No, place: usize, t: usize, now: Timestamp) -> bool {
         let somebody: Actor = format!("org/{}/user/somebody", self.who[o]).parse().expect("an actor");
         let known = |by: &usize| asker == COORDINATOR || !self.is_suppressed(*by);
-        self.rule(&somebody, place, t, now) || self.open_by(o, place, t, now).iter().any(|(by, _)| known(by))
+        self.rule(&somebody, place, t, now) || self.opens(&somebody, o, place, t, now).iter().any(|(by, _)| known(by))
     }
 
     /// Whether it is a relay made of nothing but this organisation's TLP:RED, which who asks may not know.

@@ -1,12 +1,14 @@
 //! Who sees what, at any moment.
 
 use samverkan::room::consent::Scope;
+use std::collections::BTreeMap;
+
 use samverkan::room::event::{ErasureScope, Event};
 use samverkan::room::ids::{Actor, MessageId, OrganisationId, ParticipantId, Timestamp};
 use samverkan::room::words::{Attribution, Role, Sharing, Tlp};
 
 use super::openings::Kind;
-use super::{COORDINATOR, Model, No, Post, Relay};
+use super::{COORDINATOR, Item, Model, NaiveMailbox, No, Post, Relay};
 
 /// How a message must look to a reader.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,7 +42,62 @@ impl Model {
         let Some(o) = self.no(&actor.organisation) else { return false };
         place <= t
             && !self.is_erased(place, t)
-            && (self.rule(actor, place, t, now) || !self.open_by(o, place, t, now).is_empty())
+            && (self.rule(actor, place, t, now) || !self.opens(actor, o, place, t, now).is_empty())
+    }
+
+    /// What shows the message to the actor that was opened to its organisation: an attachment only with the message that carries it, and,
+    /// but for what a law opens, only as others would who gave it to its poster.
+    pub(super) fn opens(&self, actor: &Actor, o: No, place: usize, t: usize, now: Timestamp) -> Vec<(usize, Kind)> {
+        let mut open = self.open_by(o, place, t, now);
+        if self.carrier(place).is_some_and(|carrier| !self.sees_message_at(actor, carrier, t, now)) {
+            return Vec::new();
+        }
+        let consented = self.terms_of(place).into_iter().all(|other| self.consents(actor, o, other, t, now));
+        open.retain(|(_, kind)| consented || *kind == Kind::LegalDuty);
+        open
+    }
+
+    /// On whose terms the caller would post a file with this digest, and with which label: those of everybody else who posted the same
+    /// bytes before and of whom its organisation was given them, of TLP:RED the caller itself.
+    pub(crate) fn terms(
+        &self,
+        mailboxes: &BTreeMap<Actor, NaiveMailbox>,
+        caller: &Actor,
+        (sha256, tlp): ([u8; 32], Tlp),
+        now: Timestamp,
+    ) -> (Vec<MessageId>, Tlp) {
+        let (mut terms, mut label) = (Vec::new(), tlp);
+        for (place, post) in &self.posts {
+            let same = post.message.file.as_ref().is_some_and(|file| file.content.sha256 == sha256);
+            let red = post.message.tlp == Tlp::Red;
+            let was_given = mailboxes.iter().any(|(actor, mailbox)| {
+                let whose = if red { actor == caller } else { actor.organisation == caller.organisation };
+                whose
+                    && mailbox
+                        .items
+                        .iter()
+                        .any(|item| matches!(item, Item::Entry(n) | Item::Opened { place: n, .. } if n == place))
+            });
+            let is_own = self.no(&caller.organisation) == Some(post.source);
+            if same
+                && !is_own
+                && !self.is_erased(*place, self.last())
+                && (was_given || self.sees_message(caller, *place, now))
+            {
+                terms.push(post.message.id);
+                label = label.max(post.message.tlp);
+            }
+        }
+        (terms, label)
+    }
+
+    /// Whether its source lets the message go to the organisation: what a law opened is not the source's to know.
+    fn consents(&self, actor: &Actor, o: No, place: usize, t: usize, now: Timestamp) -> bool {
+        let mut open = self.opens(actor, o, place, t, now).into_iter();
+        self.posts[&place].source == o
+            || o == COORDINATOR
+            || self.rule(actor, place, t, now)
+            || open.any(|(_, kind)| kind != Kind::LegalDuty)
     }
 
     /// Whether the actor may be shown the entry `n` at its own place now.
@@ -103,8 +160,17 @@ impl Model {
         ids
     }
 
-    /// The running rule.
+    /// The running rule. An attachment needs it for the message that carries it, too, and for those of others who gave it to its poster.
     pub(super) fn rule(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
+        let Some(o) = self.no(&actor.organisation) else { return false };
+        let inside = self.posts.get(&n).is_some_and(|post| post.source == o) || o == COORDINATOR;
+        let needs = self.carrier(n).into_iter().chain(self.terms_of(n));
+        let others = |other: usize| self.posts[&other].source == o || self.own_rule(actor, other, t, now);
+        self.own_rule(actor, n, t, now) && (inside || needs.into_iter().all(others))
+    }
+
+    /// The same, without what hangs on another message.
+    fn own_rule(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
         let (Some(o), Some(post)) = (self.no(&actor.organisation), self.posts.get(&n)) else { return false };
         if n > t || !self.is_present(o, t) || self.is_erased(n, t) {
             return false;
@@ -269,6 +335,8 @@ impl Model {
             | Event::LegalHoldLifted { .. }
             | Event::RetentionSet { .. } => coordinator,
             Event::RoomClosed | Event::RoomReopened | Event::TermsChanged { .. } => here,
+            // On record, and asked for.
+            Event::AttachmentFetched { .. } => false,
             Event::MessagePosted { .. } | Event::RelayPublished { .. } => false,
         }
     }

@@ -413,6 +413,8 @@ pub(super) fn report_words(report: &IntakeReport) -> String {
 pub(super) fn audience_reason(reason: AudienceReason) -> &'static str {
     match reason {
         AudienceReason::Coordinator => "COORDINATOR",
+        AudienceReason::CarrierNotShown => "CARRIER_NOT_SHOWN",
+        AudienceReason::SameFileNarrower => "SAME_FILE_NARROWER",
         AudienceReason::Author => "AUTHOR",
         AudienceReason::FromCoordinator => "COORDINATOR_MESSAGE",
         AudienceReason::Consent => "CLASS_DIRECT",

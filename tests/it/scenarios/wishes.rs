@@ -96,6 +96,7 @@ pub(super) fn draft(command: &Command, now: Timestamp) -> Draft {
         occurred_at: command.field("occurred").map(|_| Timestamp(1)),
         supersedes: command.field("supersedes").map(message),
         acknowledge_by: moment(command, "acknowledge", now),
+        attachments: Vec::new(),
     }
 }
 

@@ -189,6 +189,9 @@ fn answered(
         Err(Failure::Refused(refusal)) if made_before => {
             return Err(format!("R8: it is done, and refused when it is asked for again: {refusal}"));
         }
+        Err(failure @ (Failure::AttachmentDamaged | Failure::UploadTakenOver | Failure::WithdrawnMeanwhile)) => {
+            return Err(format!("it is about an attachment, and there are none: {failure}"));
+        }
         Err(Failure::Refused(_)) => {
             nothing("it is refused")?;
             world.counts.refused += 1;
@@ -304,7 +307,14 @@ pub(super) async fn read(sim: Arc<Sim>, engine: Engine, room: usize, actor: Acto
             }
             Err(Failure::StoreFailed { .. }) => sleep(reader.time(8)).await,
             Err(Failure::ShuttingDown) => sleep(reader.time(60_000)).await,
-            Err(failure @ (Failure::Refused(_) | Failure::NotErased | Failure::Damaged)) => {
+            Err(
+                failure @ (Failure::Refused(_)
+                | Failure::NotErased
+                | Failure::Damaged
+                | Failure::AttachmentDamaged
+                | Failure::UploadTakenOver
+                | Failure::WithdrawnMeanwhile),
+            ) => {
                 return sim.violate(format!("R9: {} asks after {after} and is told {failure:?}", reader.actor));
             }
         }

@@ -156,6 +156,7 @@ async fn start(sim: &Arc<Sim>, store: Arc<SimStore>) -> Result<Engine, LoadError
         terms: "terms".into(),
         ids: samverkan::engine::Ids::drawn_by(move || ids.draw_id()),
         rates: samverkan::engine::Rates::unlimited(),
+        attachment_bytes_max: u64::MAX,
     };
     Engine::start_paced(store, Arc::new(move || clock.clock()), settings, Arc::new(move |wait| pace.pace(wait))).await
 }

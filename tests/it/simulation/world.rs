@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use samverkan::contents::Storage;
 use samverkan::engine::Written;
 use samverkan::room::event::{Command, Request};
 use samverkan::room::ids::{Actor, OrganisationId, RequestId, RoomId, Timestamp};
@@ -153,7 +154,7 @@ impl Sim {
             left: steps,
         };
         let world = World {
-            cast: Cast::default(),
+            cast: Cast { attaches: false, fetches: false, ..Cast::default() },
             views: Vec::new(),
             scripts: (0..rooms).map(script).collect(),
             readers: BTreeMap::new(),
@@ -426,6 +427,10 @@ impl Store for SimStore {
 
     fn clock_floor(&self) -> Timestamp {
         self.disk.clock_floor()
+    }
+
+    fn contents(&self) -> &Storage {
+        self.disk.contents()
     }
 
     fn vault(&self) -> &Vault {

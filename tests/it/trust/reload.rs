@@ -57,6 +57,7 @@ fn config(files: &Files, store: &Path) -> Config {
         keys: vec![KeySource::made_if_missing(store.join("store.key")).expect("a key")],
         reserve_mib: 1,
         accept_rollback: false,
+        attachments: Default::default(),
         enrolment: None,
         terms: DEFAULT_TERMS.into(),
         connections: ConnectionLimits::default(),

@@ -118,6 +118,11 @@ impl Side {
 
     /// One act in the room; whether it was granted. The core does as the server does.
     async fn perform(&mut self, caller: &Actor, command: &Command, label: &str) -> Result<(Exchange, bool), String> {
+        for (n, requests) in acts::uploads(command, main_room()).into_iter().enumerate() {
+            // A refusal is that of the post that follows.
+            self.call(caller, "AttachmentService/UploadAttachment", requests, &[], &format!("{label}/upload/{n}"))
+                .await;
+        }
         let exchange = match acts::act(command, request_id(label), main_room()) {
             Some(act) => self.call(caller, act.method, vec![act.request], &act.draws, label).await,
             None => {
@@ -192,7 +197,9 @@ struct Pair {
 impl Pair {
     async fn start(mould: &World, seed: u64) -> Self {
         let mut rng = Rng(90_000 + seed);
-        let watch = Watch::any(&mut rng);
+        let mut watch = Watch::any(&mut rng);
+        // What a mailbox has is not at each moment what the core's has beside it; that is asked in the sweeps.
+        watch.cast.fetches = false;
         let (first, second) = tokio::join!(Side::start(mould), Side::start(mould));
         Self { sides: [first, second], watch, rng, seed }
     }

@@ -92,6 +92,7 @@ impl WireWorld {
             occurred_time: command.field("occurred").map(|_| time(1)),
             supersedes: command.field("supersedes").map_or(String::new(), |label| self.message(label)),
             acknowledge_by_time: self.moment(command, "acknowledge"),
+            attachments: Vec::new(),
         }
     }
 

@@ -4,10 +4,14 @@ use bytes::Bytes;
 use prost::Message;
 use samverkan::api as pb;
 use samverkan::room::consent::{ConsentChange, ExpiryChange, Name, Scope};
-use samverkan::room::event::{AccessChange, AskedFor, Command, Draft, IntakeReport, OpenRoom, Subject};
+use samverkan::room::event::{
+    AccessChange, AskedFor, AttachmentDraft, Command, Draft, IntakeReport, OpenRoom, Subject,
+};
 use samverkan::room::ids::{MessageId, Timestamp};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::histories::{FILES, digest_of};
 use crate::wire_scenarios::requests::{Spelled, number, time};
 
 /// A request, and what the server draws in answering it.
@@ -59,6 +63,40 @@ fn moment(at: Option<Timestamp>) -> Option<prost_types::Timestamp> {
     at.map(|at| time(at.0))
 }
 
+fn attachment(draft: &AttachmentDraft) -> pb::AttachmentDraft {
+    pb::AttachmentDraft {
+        upload_id: draft.upload.to_string(),
+        name: draft.name.to_string(),
+        media_type: draft.media_type.to_string(),
+        material: word::<pb::Material>(draft.material),
+    }
+}
+
+/// What is uploaded before a message is posted: for each file the requests of a stream.
+pub(super) fn uploads(command: &Command, room: Uuid) -> Vec<Vec<Bytes>> {
+    let Command::Post { draft, .. } = command else { return Vec::new() };
+    let of = |draft: &AttachmentDraft| {
+        let wanted = draft.content.expect("it holds something").sha256;
+        let bytes = FILES.iter().find(|bytes| digest_of(bytes) == wanted).expect("one of ours");
+        upload(&room.to_string(), &draft.upload.to_string(), bytes.as_bytes())
+    };
+    draft.attachments.iter().map(of).collect()
+}
+
+/// A start, and all bytes.
+pub(super) fn upload(room_id: &str, upload_id: &str, bytes: &[u8]) -> Vec<Bytes> {
+    use pb::upload_attachment_request::Content;
+    let start = pb::UploadStart {
+        room_id: room_id.to_owned(),
+        upload_id: upload_id.to_owned(),
+        size_bytes: bytes.len() as u64,
+        sha256: Sha256::digest(bytes).to_vec().into(),
+    };
+    [Content::Start(start), Content::Chunk(Bytes::copy_from_slice(bytes))]
+        .map(|content| pb::UploadAttachmentRequest { content: Some(content) }.encode_to_vec().into())
+        .to_vec()
+}
+
 pub(super) fn draft(draft: &Draft) -> pb::MessageDraft {
     pb::MessageDraft {
         material: word::<pb::Material>(draft.material),
@@ -71,6 +109,7 @@ pub(super) fn draft(draft: &Draft) -> pb::MessageDraft {
         occurred_time: moment(draft.occurred_at),
         supersedes: draft.supersedes.map_or(String::new(), |id| id.to_string()),
         acknowledge_by_time: moment(draft.acknowledge_by),
+        attachments: draft.attachments.iter().map(attachment).collect(),
     }
 }
 
@@ -213,7 +252,8 @@ pub(super) fn act(command: &Command, request_id: String, room: Uuid) -> Option<A
         }
         Command::Post { message, draft: wished } => {
             let request = pb::PostMessageRequest { request_id, room_id, draft: Some(draft(wished)) };
-            Act::new("MessageService/PostMessage", &request).drawing([message.0])
+            let draws = wished.attachments.iter().map(|attachment| attachment.id.0).chain([message.0]);
+            Act::new("MessageService/PostMessage", &request).drawing(draws)
         }
         Command::RecordExport { export } => {
             Act::new("RoomService/RecordExport", &pb::RecordExportRequest { request_id, room_id }).drawing([export.0])

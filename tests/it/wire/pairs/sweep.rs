@@ -10,6 +10,7 @@ use samverkan::api as pb;
 use tonic_health::pb as health;
 use tonic_reflection::pb::v1 as reflection;
 
+use super::acts;
 use super::things::Things;
 use crate::histories::{Rng, digest_of, id_of};
 use crate::world::logs;
@@ -181,6 +182,15 @@ impl Asking<'_> {
             let participant = self.other();
             let request = pb::ExplainAudienceRequest { room_id, message_id, participant };
             self.ask("MessageService/ExplainAudience", &request);
+        }
+        for (room_id, message_id) in self.cases(messages) {
+            let request = pb::DownloadAttachmentRequest { room_id, message_id, ..Default::default() };
+            self.ask("AttachmentService/DownloadAttachment", &request);
+        }
+        for room_id in rooms.clone() {
+            // The reader's own upload each time, which is nobody's to see until it is posted.
+            let requests = acts::upload(&room_id, &self.id(), b"a probe");
+            self.ask_all("AttachmentService/UploadAttachment", requests);
         }
         for draft in self.drafts() {
             if self.rng.chance(60) {

@@ -1,0 +1,46 @@
+//! The section `[attachments]`: how large, and where are they kept?
+
+use super::Reader;
+use crate::limits::ATTACHMENT_BYTES_MAX;
+use crate::server::{AttachmentSettings, AttachmentStorage};
+
+impl Reader<'_> {
+    pub(super) fn attachments(&mut self) -> AttachmentSettings {
+        const MIB: u64 = 1024 * 1024;
+        let most = ATTACHMENT_BYTES_MAX / MIB;
+        let size = self.number("attachments.size_max_mib", 1).unwrap_or(most);
+        if size > most {
+            self.problem(0, format!("attachments.size_max_mib: must be 1 to {most}"));
+        }
+        let endpoint = self.optional("attachments.endpoint", |text| {
+            // Without TLS only on this machine: what is sent is encrypted, its credentials are not.
+            let is_here =
+                ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"].iter().any(|here| text.starts_with(here));
+            if text.starts_with("https://") || is_here {
+                Ok(text.to_owned())
+            } else {
+                Err("must be an https:// address".into())
+            }
+        });
+        let folder = self.folder;
+        let kept = self.optional("attachments.store", |text| match text.strip_prefix("s3://") {
+            Some(bucket) if bucket.is_empty() || bucket.starts_with('/') => {
+                Err("must name a bucket: s3://BUCKET or s3://BUCKET/PREFIX".into())
+            }
+            Some(_) => Ok(AttachmentStorage::S3 { url: text.to_owned(), endpoint: None }),
+            None if text.contains("://") => Err("must be a folder, s3://BUCKET or s3://BUCKET/PREFIX".into()),
+            None if text.is_empty() => Err("must not be empty".into()),
+            None => Ok(AttachmentStorage::Folder(folder.join(text))),
+        });
+        let kept = match kept {
+            Some(AttachmentStorage::S3 { url, endpoint: None }) => Some(AttachmentStorage::S3 { url, endpoint }),
+            other => {
+                if endpoint.is_some() {
+                    self.problem(0, "attachments.endpoint: only with attachments.store = \"s3://BUCKET\"".to_owned());
+                }
+                other
+            }
+        };
+        AttachmentSettings { bytes_max: size.min(most) * MIB, kept }
+    }
+}

@@ -1,0 +1,154 @@
+//! Where contents lie: a folder, memory, or storage that speaks S3. One question: what does it take to keep an object, and to be rid of it?
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+
+use super::ContentError;
+
+/// Storage of contents.
+#[derive(Clone)]
+pub struct Storage {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    /// Where it is, if it is a folder, and the MiB that stay free on its disk.
+    folder: Option<(PathBuf, u64)>,
+}
+
+/// The storage can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The folder can't be made or read.
+    #[error("attachments in {}: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The storage says no.
+    #[error("storage of attachments: {0}")]
+    Storage(#[from] object_store::Error),
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Storage({})", self.objects)
+    }
+}
+
+impl Storage {
+    /// In a folder, which is made if it isn't there. Each object is written beside its place, synced, renamed, and the folder synced.
+    pub fn in_folder(path: PathBuf, reserve_mib: u64) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::Folder { path: path.clone(), source };
+        std::fs::create_dir_all(&path).map_err(failed)?;
+        let objects = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
+        Ok(Self { objects: Arc::new(objects), folder: Some((path, reserve_mib)) })
+    }
+
+    /// In memory: for tests.
+    pub fn in_memory() -> Self {
+        Self { objects: Arc::new(InMemory::new()), folder: None }
+    }
+
+    /// In storage that speaks S3, at `s3://BUCKET` or `s3://BUCKET/PREFIX`. Region and credentials come from the environment
+    /// (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, or what the machine offers). `endpoint`: where it is, if it is not
+    /// Amazon's; `http://` only for an address of this machine.
+    pub fn s3(url: &str, endpoint: Option<&str>) -> Result<Self, StorageError> {
+        let rest = url.strip_prefix("s3://").unwrap_or(url);
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        let bucket = builder.build()?;
+        let objects: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
+            "" => Arc::new(bucket),
+            prefix => Arc::new(PrefixStore::new(bucket, prefix)),
+        };
+        Ok(Self { objects, folder: None })
+    }
+
+    /// Full, if the folder's disk would have less free than its reserve.
+    pub(super) async fn check_space(&self, bytes: usize) -> Result<(), ContentError> {
+        let Some((folder, reserve_mib)) = &self.folder else { return Ok(()) };
+        let stat = rustix::fs::statvfs(folder).map_err(|error| ContentError::Failed(error.to_string()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let needed = reserve_mib.saturating_mul(1024 * 1024).saturating_add(bytes as u64);
+        if free < needed { Err(ContentError::Full) } else { Ok(()) }
+    }
+
+    /// Removes all objects below this name.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), StorageError> {
+        if let Some((folder, _)) = &self.folder {
+            let path = folder.join(name);
+            let parent = folder.clone();
+            let removed = tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(StorageError::Folder { path, source: error })
+                }
+                _ => std::fs::File::open(&parent)
+                    .and_then(|folder| folder.sync_all())
+                    .map_err(|source| StorageError::Folder { path: parent, source }),
+            });
+            return removed.await.unwrap_or(Ok(()));
+        }
+        let prefix = Path::from(name);
+        let found: Vec<_> = self.objects.list(Some(&prefix)).map_ok(|object| object.location).try_collect().await?;
+        let found = futures_util::stream::iter(found.into_iter().map(Ok)).boxed();
+        self.objects.delete_stream(found).try_collect::<Vec<_>>().await?;
+        Ok(())
+    }
+
+    /// Removes what a cut left of single writes in the folder; nobody may be writing.
+    pub(super) async fn remove_half_written(&self) -> Result<(), StorageError> {
+        let Some((folder, _)) = self.folder.clone() else { return Ok(()) };
+        let swept = tokio::task::spawn_blocking(move || {
+            let sweep = || -> io::Result<()> {
+                for content in std::fs::read_dir(&folder)? {
+                    let content = content?.path();
+                    if !content.is_dir() {
+                        continue;
+                    }
+                    for object in std::fs::read_dir(&content)? {
+                        let object = object?.path();
+                        // Not an object's name: those are digits.
+                        if object.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'#')) {
+                            std::fs::remove_file(&object)?;
+                        }
+                    }
+                }
+                Ok(())
+            };
+            sweep().map_err(|source| StorageError::Folder { path: folder.clone(), source })
+        });
+        swept.await.unwrap_or(Ok(()))
+    }
+}
+
+/// What the storage's error means for a content.
+pub(super) fn of_storage(error: &object_store::Error) -> ContentError {
+    if let object_store::Error::NotFound { .. } = error {
+        return ContentError::Missing;
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+            if matches!(io.kind(), FileTooLarge | QuotaExceeded | StorageFull) {
+                return ContentError::Full;
+            }
+        }
+        source = cause.source();
+    }
+    ContentError::Failed(error.to_string())
+}
