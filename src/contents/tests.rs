@@ -151,6 +151,18 @@ async fn an_upload_that_was_cut_goes_on_where_it_was_durable() {
 }
 
 #[tokio::test]
+async fn an_upload_that_was_cut_between_its_last_part_and_its_end_is_complete_when_it_is_begun_again() {
+    let (_, contents) = contents();
+    let (own, file) = (place("region-a", 1), file(CONTENT_PART_BYTES + 1));
+    let content = upload(&contents, &own, &file, CONTENT_PART_BYTES).await.expect("complete");
+    contents.objects().delete(&own.object(END)).await.expect("deleted");
+    assert_eq!(contents.complete(&own).await, Ok(None));
+    let again = Upload::begin(&contents, own.clone(), file.len() as u64, sha256(&file)).await.expect("begun");
+    assert!(again.is_complete() && again.durable() == file.len() as u64);
+    assert_eq!(contents.complete(&own).await, Ok(Some(content)));
+}
+
+#[tokio::test]
 async fn an_upload_that_is_not_what_was_announced_is_refused_and_leaves_nothing() {
     let (_, contents) = contents();
     let bytes = file(CONTENT_PART_BYTES + 10);

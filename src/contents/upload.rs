@@ -63,7 +63,13 @@ impl Upload {
             Ok(_) => {
                 return Err(invalid("start.upload_id", "was used for another file, which is complete; draw a new one"));
             }
-            Err(ContentError::Missing | ContentError::Damaged(_)) => upload.read_what_is_there().await?,
+            Err(ContentError::Missing | ContentError::Damaged(_)) => {
+                upload.read_what_is_there().await?;
+                // Cut between its last part and its end: nobody will send anything more.
+                if upload.is_received() {
+                    upload.finish().await?;
+                }
+            }
             Err(error) => return Err(failed(&upload.place, &error)),
         }
         Ok(upload)

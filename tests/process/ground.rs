@@ -64,19 +64,22 @@ pub(crate) struct Ground {
     pub(crate) size: Size,
     /// Whether what is stored is encrypted.
     pub(crate) encrypts: bool,
+    /// Whether some post files, too.
+    pub(crate) attaches: bool,
 }
 
 impl Ground {
     pub(crate) fn new(program: &Path, folder: &Path, store: &Path, seed: u64, size: Size) -> Result<Self, Wrong> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let (folder, store) = (said(std::path::absolute(folder))?, said(std::path::absolute(store))?);
-        Ok(Self { program: program.to_owned(), folder, store, seed, stamps: Stamps::default(), size, encrypts: true })
+        let (program, stamps) = (program.to_owned(), Stamps::default());
+        Ok(Self { program, folder, store, seed, stamps, size, encrypts: true, attaches: true })
     }
 
     /// The same organisations, journals and certificates, with another store.
     pub(crate) fn with_store(&self, store: &Path) -> Result<Self, Wrong> {
         let other = Self::new(&self.program, &self.folder, store, self.seed, self.size)?;
-        Ok(Self { encrypts: self.encrypts, ..other })
+        Ok(Self { encrypts: self.encrypts, attaches: self.attaches, ..other })
     }
 
     pub(crate) fn seats(&self) -> impl Iterator<Item = Who> + use<> {
@@ -129,7 +132,7 @@ impl Ground {
     /// Forgets an earlier store's journals and makes certificates.
     pub(crate) fn start_afresh(&self) -> Result<(), Wrong> {
         for who in self.seats() {
-            for name in ["posts", "reads", "acts"] {
+            for name in ["posts", "reads", "acts", "files"] {
                 let _ = fs::remove_file(self.journal(name, who));
             }
         }

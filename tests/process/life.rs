@@ -1,4 +1,4 @@
-//! What do all seats do while a server lives? They post, act and read, each for itself, until the server goes or they are told to stop.
+//! What do all seats do while a server lives? They post, act, read and attach files, each for itself, until the server goes or they are told to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::Wrong;
 use crate::acts::Acts;
+use crate::files::Files;
 use crate::ground::Ground;
 use crate::posts::{Counts, Posts, Stop, ToPost, Told};
 use crate::reads::Reads;
@@ -43,6 +44,10 @@ async fn work(ground: Arc<Ground>, port: u16, told: Arc<Told>, who: u64, job: u8
             Ok(mut posts) => Ok(posts.post(&ground, channel, ToPost::More, &told).await),
             Err(wrong) => Err(wrong),
         },
+        3 => match Files::load(&ground, who) {
+            Ok(mut files) => Ok(files.attach(&ground, channel, ToPost::More).await),
+            Err(wrong) => Err(wrong),
+        },
         1 => match Acts::load(&ground, who) {
             Ok(mut acts) => Ok(acts.act(&ground, channel, ToPost::More, &told).await),
             Err(wrong) => Err(wrong),
@@ -64,12 +69,15 @@ impl Life {
         let told = Arc::new(told);
         let (mut tasks, mut names, mut writers) = (Vec::new(), Vec::new(), Vec::new());
         for who in ground.seats() {
-            for job in 0..3 {
+            for job in 0..4 {
                 // The coordinator gives no consent.
-                if job == 1 && ground.is_coordinator(who) {
+                if job == 1 && ground.is_coordinator(who) || job == 3 && !Files::is_for(ground, who) {
                     continue;
                 }
-                names.push(format!("{} of seat {who}", ["the posts", "the acts", "the reads"][usize::from(job)]));
+                names.push(format!(
+                    "{} of seat {who}",
+                    ["the posts", "the acts", "the reads", "the files"][usize::from(job)]
+                ));
                 let (ground, told) = (ground.clone(), told.clone());
                 tasks.push(tokio::spawn(async move {
                     loop {
@@ -80,7 +88,7 @@ impl Life {
                         }
                     }
                 }));
-                if job < 2 {
+                if job != 2 {
                     writers.extend(tasks.last().map(JoinHandle::abort_handle));
                 }
             }

@@ -16,6 +16,7 @@ mod acts;
 mod controls;
 mod damage;
 mod faults;
+mod files;
 mod ground;
 mod journal;
 mod life;
@@ -141,37 +142,40 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
     let begun = Instant::now();
     let scratch = said(tempfile::tempdir())?;
     let folder = arguments.journal.clone().unwrap_or_else(|| scratch.path().to_owned());
-    let plan = Plan { program, danger: arguments.danger.clone(), scratch: folder, seed: arguments.seed };
+    let plan =
+        Plan { program, danger: arguments.danger.clone(), scratch: folder, seed: arguments.seed, attaches: true };
+    // Where one write among those of the store is hit.
+    let of_store = Plan { attaches: false, ..plan.clone() };
     let (kills, times, controls) = (arguments.kills, arguments.times, arguments.times.min(CONTROLS_MAX));
     let sweep_max = arguments.sweep_max;
-    let make = |plan: &Plan| -> Vec<(&'static str, Making)> {
-        let plan = || plan.clone();
+    let make = || -> Vec<(&'static str, Making)> {
+        let (plan, of_store) = (|| plan.clone(), || of_store.clone());
         vec![
             ("kills", Box::pin(faults::kills(plan(), kills))),
-            ("sweep", Box::pin(sweep::sweep(plan(), sweep_max))),
-            ("io-errors", Box::pin(faults::io_errors(plan(), times))),
+            ("sweep", Box::pin(sweep::sweep(of_store(), sweep_max))),
+            ("io-errors", Box::pin(faults::io_errors(of_store(), times))),
             ("slow-disk", Box::pin(faults::slow_disk(plan(), times))),
             ("full-disk", Box::pin(faults::full_disk(plan(), times))),
             ("file-size", Box::pin(faults::file_size(plan(), times))),
             ("pauses", Box::pin(faults::pauses(plan(), times))),
             ("cuts", Box::pin(faults::cuts(plan(), times))),
-            ("flips", Box::pin(damage::flips(plan(), times))),
-            ("truncations", Box::pin(damage::truncations(plan(), times))),
-            ("swaps", Box::pin(damage::swaps(plan(), times))),
-            ("altered", Box::pin(damage::altered(plan(), times))),
-            ("control-ack-early", Box::pin(controls::ack_early(plan(), controls))),
-            ("control-records-late", Box::pin(controls::records_late(plan(), controls))),
-            ("control-no-chain", Box::pin(controls::no_chain(plan(), controls))),
+            ("flips", Box::pin(damage::flips(of_store(), times))),
+            ("truncations", Box::pin(damage::truncations(of_store(), times))),
+            ("swaps", Box::pin(damage::swaps(of_store(), times))),
+            ("altered", Box::pin(damage::altered(of_store(), times))),
+            ("control-ack-early", Box::pin(controls::ack_early(of_store(), controls))),
+            ("control-records-late", Box::pin(controls::records_late(of_store(), controls))),
+            ("control-no-chain", Box::pin(controls::no_chain(of_store(), controls))),
             ("clock-steps", Box::pin(faults::clock_steps(plan(), times))),
         ]
     };
-    let names: Vec<&str> = make(&plan).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = make().into_iter().map(|(name, _)| name).collect();
     let is_wanted =
         |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
     if !names.iter().any(|name| is_wanted(name)) {
         return Err(format!("--only: the faults are {}", names.join(", ")));
     }
-    let makings = make(&plan).into_iter().filter(|(name, _)| is_wanted(name)).map(|(name, making)| async move {
+    let makings = make().into_iter().filter(|(name, _)| is_wanted(name)).map(|(name, making)| async move {
         let row = match tokio::time::timeout(FAULT_TIME_MAX, making).await {
             Ok(row) => row,
             Err(_) => Err(format!("hangs for {FAULT_TIME_MAX:?}")),
@@ -204,12 +208,13 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
         }
     }
     println!(
-        "{} faults, {} posts, {} acts of consent, {} deliveries, {} races of a withdrawal with a delivery: all held; seed {}, {:.0} s",
+        "{} faults, {} posts, {} acts of consent, {} deliveries, {} races of a withdrawal with a delivery, {} files: all held; seed {}, {:.0} s",
         rows.iter().map(|row| row.times).sum::<u64>(),
         found.posts,
         found.acts,
         found.deliveries,
         found.races,
+        found.files,
         arguments.seed,
         begun.elapsed().as_secs_f64()
     );
@@ -220,11 +225,23 @@ async fn torture(arguments: &Arguments, program: PathBuf) -> Result<(), Wrong> {
 fn show(rows: &[Row]) -> Found {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["fault", "times", "checks", "posts", "late", "acts", "deliveries", "races", "s", "outcome"]);
+    table.set_header([
+        "fault",
+        "times",
+        "checks",
+        "posts",
+        "late",
+        "acts",
+        "deliveries",
+        "races",
+        "files",
+        "s",
+        "outcome",
+    ]);
     let mut sum = Found::default();
     for row in rows {
-        let Found { posts, late, acts, deliveries, races, quarantined: _ } = row.found;
-        let numbers = [row.times, row.checks, posts, late, acts, deliveries, races, row.took.as_secs()];
+        let Found { posts, late, acts, deliveries, races, files, quarantined: _ } = row.found;
+        let numbers = [row.times, row.checks, posts, late, acts, deliveries, races, files, row.took.as_secs()];
         let cells = std::iter::once(row.fault.to_owned()).chain(numbers.map(|number| number.to_string()));
         table.add_row(cells.chain([row.outcome.clone()]));
         sum += row.found;
@@ -261,10 +278,11 @@ async fn check(ground: Arc<Ground>, acked: u64) -> Result<(), Wrong> {
     let server = Server::start(&ground).await?;
     let found = verify::everything(&ground, server.port()).await?;
     println!(
-        "{in_journals} acknowledged, {} more when asked again, {} deliveries, {} races",
+        "{in_journals} acknowledged, {} more when asked again, {} deliveries, {} races, {} files",
         found.posts - in_journals,
         found.deliveries,
-        found.races
+        found.races,
+        found.files
     );
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) danger: Option<PathBuf>,
     pub(crate) scratch: PathBuf,
     pub(crate) seed: u64,
+    /// Whether some post files, too: not where single writes of the store are counted.
+    pub(crate) attaches: bool,
 }
 
 /// One row: a fault, and what came of it.
@@ -79,7 +81,10 @@ impl Plan {
     pub(crate) fn bare(&self, name: &str, number: u64, store: Option<&Path>) -> Result<Ground, Wrong> {
         let folder = self.folder(name, number);
         let own = folder.join("store");
-        let ground = Ground::new(&self.program, &folder, store.unwrap_or(&own), random(self.seed, number), SIZE)?;
+        let ground = Ground {
+            attaches: self.attaches,
+            ..Ground::new(&self.program, &folder, store.unwrap_or(&own), random(self.seed, number), SIZE)?
+        };
         ground.start_afresh()?;
         Ok(ground)
     }

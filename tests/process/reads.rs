@@ -9,6 +9,7 @@ use tonic::transport::Channel;
 
 use crate::Wrong;
 use crate::acts::time_text;
+use crate::files::CARRIER;
 use crate::ground::{Ground, Who};
 use crate::journal::{Journal, Stamp, Words};
 use crate::posts::Stop;
@@ -145,6 +146,10 @@ fn look(ground: &Ground, delivery: &pb::Delivery) -> Result<Read, Wrong> {
     };
     let time = time_text(delivery.recorded_time);
     let what = match &delivery.content {
+        // What `files` says of them is looked at there.
+        Some(Content::Message(message)) if message.attachment.is_some() || message.text.starts_with(CARRIER) => {
+            What::Other
+        }
         Some(Content::Message(message)) => {
             let mut words = message.text.splitn(3, ' ');
             let mut number = || words.next().and_then(|word| word.parse().ok());

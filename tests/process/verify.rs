@@ -5,6 +5,7 @@
 //! - What got no answer, asked about again with the same request id, is there once, too.
 //! - What somebody received stands at the same index, and is the same, or was withdrawn; then a notice says so.
 //! - Everybody has what the model allows, in the one order of the room, and nothing else.
+//! - What was attached is there as often as it was acknowledged, and whole; no message stands without its file.
 //! - The store's digests agree, and its high-water file.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use samverkan::api as pb;
 
 use crate::Wrong;
 use crate::acts::Acts;
+use crate::files::{self, Files};
 use crate::ground::{Ground, said};
 use crate::model::Story;
 use crate::posts::{Posts, Stop, ToPost, Told};
@@ -29,18 +31,21 @@ pub(crate) struct Found {
     pub(crate) deliveries: u64,
     /// Withdrawals that met deliveries of what they take back.
     pub(crate) races: u64,
+    /// Files that were acknowledged, and are whole.
+    pub(crate) files: u64,
     /// Rooms that are served no more, since they don't verify.
     pub(crate) quarantined: u64,
 }
 
 impl std::ops::AddAssign for Found {
     fn add_assign(&mut self, other: Self) {
-        let Self { posts, late, acts, deliveries, races, quarantined } = other;
+        let Self { posts, late, acts, deliveries, races, files, quarantined } = other;
         self.posts += posts;
         self.late += late;
         self.acts += acts;
         self.deliveries += deliveries;
         self.races += races;
+        self.files += files;
         self.quarantined += quarantined;
     }
 }
@@ -52,10 +57,14 @@ pub(crate) async fn ask_again(ground: &Ground, port: u16) -> Result<(), Wrong> {
         let mut posts = Posts::load(ground, who)?;
         let mut acts = Acts::load(ground, who)?;
         let channel = ground.connect(port, who).await?;
-        for stop in [
+        let mut stops = vec![
             posts.post(ground, channel.clone(), ToPost::Unanswered, &told).await,
-            acts.act(ground, channel, ToPost::Unanswered, &told).await,
-        ] {
+            acts.act(ground, channel.clone(), ToPost::Unanswered, &told).await,
+        ];
+        if Files::is_for(ground, who) {
+            stops.push(Files::load(ground, who)?.attach(ground, channel, ToPost::Unanswered).await);
+        }
+        for stop in stops {
             match stop {
                 Stop::Done => {}
                 Stop::Cut(why) | Stop::Refused(why) | Stop::Wrong(why) => {
@@ -88,10 +97,11 @@ async fn records_are_there(ground: &Ground, port: u16) -> Result<(), Wrong> {
 pub(crate) async fn everything(ground: &Ground, port: u16) -> Result<Found, Wrong> {
     records_are_there(ground, port).await?;
     ask_again(ground, port).await?;
-    let found = as_it_stands(ground, port).await?;
+    let mut found = as_it_stands(ground, port).await?;
     if found.quarantined > 0 {
         return Err("a room does not verify".into());
     }
+    found.files = files::are_whole(ground, port).await?;
     Ok(found)
 }
 
