@@ -92,6 +92,10 @@
 //!     they tell who the source is; questions for consent, reports read, looks through another's eyes to the participant and the
 //!     coordinator; acknowledgements and answers to recalls also to the source, if it can tell that the other is here; a legal
 //!     disclosure to the source when its notice is no longer suppressed; connections between rooms to nobody in a room.
+//! 11. An **attachment** is a message of its own, with its own material and label, in the same write as the message that carries it:
+//!     *o* sees it only if it sees that one, too, and what opens it names both. If its poster was given the same bytes by others, it
+//!     also reaches nobody whom they would not show theirs, under the strictest of their labels; what was TLP:RED can't be posted
+//!     again. Bytes go to an actor whose mailbox has it; the first time is on record, and shown in the receipts.
 //!
 //! `room::state` keeps, for each source, reader and material, since when the rule has held without a break, so that a decision is one
 //! comparison; `tests/it/model.rs` is a second, naive implementation that replays everything, and the two are compared over every
