@@ -1,8 +1,8 @@
 //! What attachments hold: where does it lie, outside the log, and is it what was put there?
 //!
 //! An object store (a folder, or storage that speaks S3) holds each content as parts of [`limits::CONTENT_PART_BYTES`], each of them one
-//! object that is written once, whole and durably, so that what is there after a cut is the beginning of the upload. A last object says
-//! that the content is complete. Names tell nothing: a content's id is a digest of who uploads it and under which id.
+//! object that is written once and whole, so that what is there after a cut is the beginning of the upload; some parts at a time are made
+//! durable. A last object, written after all of them are, says that the content is complete. Names tell nothing: a content's id is a digest of who uploads it and under which id.
 //!
 //! Each part is encrypted with a key of its own below that of its room and source (see [`crate::sealing`]), and fits its content and
 //! place only; in a store without keys a digest stands in for that. A part is checked before a byte of it is served.
@@ -14,13 +14,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -242,10 +243,31 @@ impl Contents {
         put.map(|_| ()).map_err(|error| storage::of_storage(&error))
     }
 
+    /// Makes parts durable that were put.
+    async fn sync(&self, place: &Place, parts: &[u32]) -> Result<(), ContentError> {
+        self.storage().sync(parts.iter().map(|part| place.object(*part)).collect()).await
+    }
+
     async fn get(&self, place: &Place, part: u32) -> Result<Vec<u8>, ContentError> {
         let got = self.objects().get(&place.object(part)).await.map_err(|error| storage::of_storage(&error))?;
-        let bytes = got.bytes().await.map_err(|error| storage::of_storage(&error))?;
-        Ok(Vec::from(bytes))
+        // Made here: memory that a thread of the pool makes for itself comes back only when that thread is used again.
+        let mut sealed = part::room_for_sealed();
+        match got.payload {
+            GetResultPayload::File(mut file, _) => {
+                let read = tokio::task::spawn_blocking(move || file.read_to_end(&mut sealed).map(|_| sealed));
+                let read = read.await.map_err(|_| ContentError::Failed("reading it panicked".into()))?;
+                read.map_err(|error| ContentError::Failed(error.to_string()))
+            }
+            GetResultPayload::Stream(mut chunks) => {
+                while let Some(chunk) = chunks.try_next().await.map_err(|error| storage::of_storage(&error))? {
+                    sealed.extend_from_slice(&chunk);
+                    if sealed.len() > part::SEALED_BYTES_MAX {
+                        break;
+                    }
+                }
+                Ok(sealed)
+            }
+        }
     }
 
     /// One part, checked. `length`: how long it must be; `None`: that is not known.

@@ -16,6 +16,14 @@ const HEAD_BYTES: usize = 32;
 /// What stands behind them.
 const TAG_BYTES: usize = 16;
 
+/// The longest that a part is as it is stored.
+pub(super) const SEALED_BYTES_MAX: usize = HEAD_BYTES + limits::CONTENT_PART_BYTES + TAG_BYTES;
+
+/// A buffer for a part as it is stored; reading to its end needs a byte more.
+pub(super) fn room_for_sealed() -> Vec<u8> {
+    Vec::with_capacity(SEALED_BYTES_MAX + 1)
+}
+
 /// A buffer for `bytes` of a part, its head already in it.
 pub(super) fn room_for(bytes: usize) -> Vec<u8> {
     let mut room = Vec::with_capacity(HEAD_BYTES + bytes + TAG_BYTES);
@@ -54,7 +62,7 @@ pub(super) fn seal(vault: &Vault, place: &Place, part: u32, mut bytes: Vec<u8>) 
 
 /// The bytes of a part that was stored.
 pub(super) fn open(vault: &Vault, place: &Place, part: u32, mut sealed: Vec<u8>) -> Result<Bytes, ContentError> {
-    if sealed.len() > HEAD_BYTES + limits::CONTENT_PART_BYTES + TAG_BYTES {
+    if sealed.len() > SEALED_BYTES_MAX {
         return Err(ContentError::Damaged("a part is too long"));
     }
     let Some((head, _)) = sealed.split_first_chunk::<HEAD_BYTES>() else {

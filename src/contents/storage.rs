@@ -47,11 +47,11 @@ impl fmt::Debug for Storage {
 }
 
 impl Storage {
-    /// In a folder, which is made if it isn't there. Each object is written beside its place, synced, renamed, and the folder synced.
+    /// In a folder, which is made if it isn't there. Each object is written beside its place and renamed; [`Self::sync`] makes it durable.
     pub fn in_folder(path: PathBuf, reserve_mib: u64) -> Result<Self, StorageError> {
         let failed = |source| StorageError::Folder { path: path.clone(), source };
         std::fs::create_dir_all(&path).map_err(failed)?;
-        let objects = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
+        let objects = LocalFileSystem::new_with_prefix(&path)?;
         Ok(Self { objects: Arc::new(objects), folder: Some((path, reserve_mib)) })
     }
 
@@ -85,6 +85,25 @@ impl Storage {
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         let needed = reserve_mib.saturating_mul(1024 * 1024).saturating_add(bytes as u64);
         if free < needed { Err(ContentError::Full) } else { Ok(()) }
+    }
+
+    /// When it returns, these objects, which were put, are durable. After an error they may not be, whatever a later call says.
+    pub(super) async fn sync(&self, objects: Vec<Path>) -> Result<(), ContentError> {
+        // Storage elsewhere answers when it has them.
+        let Some((folder, _)) = self.folder.clone().filter(|_| !objects.is_empty()) else { return Ok(()) };
+        let synced = tokio::task::spawn_blocking(move || -> io::Result<()> {
+            let sync = |path: &std::path::Path| std::fs::File::open(path)?.sync_all();
+            let paths: Vec<PathBuf> = objects.iter().map(|object| folder.join(object.as_ref())).collect();
+            paths.iter().try_for_each(|path| sync(path))?;
+            paths.first().and_then(|path| path.parent()).map_or(Ok(()), sync)?;
+            sync(&folder)
+        });
+        match synced.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if is_full(&error) => Err(ContentError::Full),
+            Ok(Err(error)) => Err(ContentError::Failed(error.to_string())),
+            Err(_) => Err(ContentError::Failed("syncing it panicked".into())),
+        }
     }
 
     /// Removes all objects below this name.
@@ -135,6 +154,11 @@ impl Storage {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
+}
+
 /// What the storage's error means for a content.
 pub(super) fn of_storage(error: &object_store::Error) -> ContentError {
     if let object_store::Error::NotFound { .. } = error {
@@ -143,8 +167,7 @@ pub(super) fn of_storage(error: &object_store::Error) -> ContentError {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
-            use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-            if matches!(io.kind(), FileTooLarge | QuotaExceeded | StorageFull) {
+            if is_full(io) {
                 return ContentError::Full;
             }
         }

@@ -1,22 +1,42 @@
 //! One upload: how far is it durable, and is it what was announced?
 //!
-//! While one part is written, the next is received; more is not taken before the first is durable. So a transfer holds about two parts
+//! While one part is written, the next is received; more is not taken before the first is written, and some at a time made durable. So a transfer holds about two parts
 //! in memory, whatever its size, and the sender is held back by the disk.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ContentError, Contents, Place, failed, part};
+use super::{ContentError, Contents, END, Place, failed, part};
 use crate::engine::Failure;
 use crate::limits::CONTENT_PART_BYTES;
 use crate::room::event::Content;
 use crate::room::refusal::Refusal;
 
-type Written = (Sha256, u64, Result<(), ContentError>);
+/// Parts that are made durable at once: for a folder, one commit of its file system's journal.
+const SYNC_PARTS_MAX: usize = 16;
+/// How long a sender waits at most to be told that something more is durable, if something came.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// A part that was written, and how it went.
+struct Written {
+    hasher: Sha256,
+    /// Bytes of the file.
+    length: u64,
+    /// Whether all that was written until now is durable.
+    is_synced: bool,
+    outcome: Result<(), Unwritten>,
+}
+
+struct Unwritten {
+    error: ContentError,
+    /// Whether what was written before can't be relied on any more: a sync that failed says so once.
+    spoils_all: bool,
+}
 
 /// An upload under way.
 pub struct Upload {
@@ -26,8 +46,13 @@ pub struct Upload {
     sha256: [u8; 32],
     /// Bytes that were received.
     received: u64,
+    /// Bytes that were written.
+    written: u64,
     /// Bytes that are durable.
     durable: u64,
+    /// Parts that were written and are not known to be durable.
+    unsynced: Vec<u32>,
+    synced_at: Instant,
     /// The part that is being received.
     part: Vec<u8>,
     /// Of all parts that were written. `None` while one is written.
@@ -35,7 +60,8 @@ pub struct Upload {
     writing: Option<JoinHandle<Written>>,
     is_complete: bool,
     taken_over: CancellationToken,
-    _turn: OwnedMutexGuard<()>,
+    /// Also of what is still being written: nobody else goes on before that has ended.
+    turn: Arc<OwnedMutexGuard<()>>,
 }
 
 impl Upload {
@@ -48,17 +74,20 @@ impl Upload {
             size,
             sha256,
             received: 0,
+            written: 0,
             durable: 0,
+            unsynced: Vec::new(),
+            synced_at: Instant::now(),
             part: Vec::new(),
             hasher: Some(Sha256::new()),
             writing: None,
             is_complete: false,
             taken_over,
-            _turn: turn,
+            turn: Arc::new(turn),
         };
         match upload.contents.read_end(&upload.place).await {
             Ok(end) if end == (size, sha256) => {
-                (upload.durable, upload.received, upload.is_complete) = (size, size, true);
+                (upload.durable, upload.written, upload.received, upload.is_complete) = (size, size, size, true);
             }
             Ok(_) => {
                 return Err(invalid("start.upload_id", "was used for another file, which is complete; draw a new one"));
@@ -77,9 +106,9 @@ impl Upload {
 
     /// The whole parts that an earlier stream has brought.
     async fn read_what_is_there(&mut self) -> Result<(), Failure> {
-        while self.durable < self.size {
+        while self.written < self.size {
             let length = self.length_of_next();
-            let number = part_number(self.durable);
+            let number = part_number(self.written);
             let read = tokio::select! {
                 read = self.contents.read_part(&self.place, number, Some(length)) => read,
                 () = self.taken_over.cancelled() => return Err(Failure::UploadTakenOver),
@@ -92,14 +121,21 @@ impl Upload {
                         hasher
                     });
                     self.hasher = Some(hashed.await.map_err(|_| Failure::ShuttingDown)?);
-                    self.durable += length as u64;
+                    self.written += length as u64;
+                    // It may be in the system's memory only.
+                    self.unsynced.push(number);
                 }
                 // Cut while it was written, or never begun: from here on.
                 Err(ContentError::Missing | ContentError::Damaged(_)) => break,
                 Err(error) => return Err(failed(&self.place, &error)),
             }
         }
-        self.received = self.durable;
+        let synced = self.contents.sync(&self.place, &std::mem::take(&mut self.unsynced)).await;
+        if let Err(error) = synced {
+            self.abandon().await;
+            return Err(failed(&self.place, &error));
+        }
+        (self.received, self.durable) = (self.written, self.written);
         Ok(())
     }
 
@@ -124,7 +160,7 @@ impl Upload {
     }
 
     fn length_of_next(&self) -> usize {
-        usize::try_from(self.size - self.durable).unwrap_or(usize::MAX).min(CONTENT_PART_BYTES)
+        usize::try_from(self.size - self.written).unwrap_or(usize::MAX).min(CONTENT_PART_BYTES)
     }
 
     /// Takes the next bytes; returns when there is room for more. After an error nothing of the upload is left.
@@ -155,35 +191,51 @@ impl Upload {
         let number = part_number(self.received - part::length(&bytes) as u64);
         let length = part::length(&bytes) as u64;
         let mut hasher = self.hasher.take().unwrap_or_default();
-        let tasks = self.contents.clone();
+        self.unsynced.push(number);
+        let is_due = self.unsynced.len() >= SYNC_PARTS_MAX || self.synced_at.elapsed() >= SYNC_EVERY;
+        let is_synced = is_due || self.received == self.size;
+        let to_sync = if is_synced { std::mem::take(&mut self.unsynced) } else { Vec::new() };
+        let (tasks, turn) = (self.contents.clone(), self.turn.clone());
         self.writing = Some(tasks.spawn(async move {
+            let _turn = turn;
             let (store, sealed_place) = (contents.store.clone(), place.clone());
             let sealed = tokio::task::spawn_blocking(move || {
                 hasher.update(part::bytes(&bytes));
                 (hasher, part::seal(store.vault(), &sealed_place, number, bytes))
             });
-            match sealed.await {
-                Ok((hasher, Ok(sealed))) => (hasher, length, contents.put(&place, number, sealed).await),
-                Ok((hasher, Err(error))) => (hasher, length, Err(error)),
-                Err(_) => (Sha256::new(), length, Err(ContentError::Failed("sealing it panicked".into()))),
-            }
+            let (hasher, put) = match sealed.await {
+                Ok((hasher, Ok(sealed))) => (hasher, contents.put(&place, number, sealed).await),
+                Ok((hasher, Err(error))) => (hasher, Err(error)),
+                Err(_) => (Sha256::new(), Err(ContentError::Failed("sealing it panicked".into()))),
+            };
+            let outcome = match put {
+                Err(error) => Err(Unwritten { error, spoils_all: false }),
+                Ok(()) if is_synced => {
+                    contents.sync(&place, &to_sync).await.map_err(|error| Unwritten { error, spoils_all: true })
+                }
+                Ok(()) => Ok(()),
+            };
+            Written { hasher, length, is_synced, outcome }
         }));
     }
 
-    /// Waits until the part that is being written is durable.
+    /// Waits for the part that is being written.
     async fn wait_for_part(&mut self) -> Result<(), Failure> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
-        let (hasher, length, written) = writing.await.map_err(|_| Failure::ShuttingDown)?;
+        let Written { hasher, length, is_synced, outcome } = writing.await.map_err(|_| Failure::ShuttingDown)?;
         self.writing = None;
         self.hasher = Some(hasher);
-        match written {
+        match outcome {
             Ok(()) => {
-                self.durable += length;
+                self.written += length;
+                if is_synced {
+                    (self.durable, self.synced_at) = (self.written, Instant::now());
+                }
                 Ok(())
             }
-            Err(error) => {
+            Err(Unwritten { error, spoils_all }) => {
                 // A full disk gets its space back; what else is there, the next stream goes on with.
-                if error == ContentError::Full {
+                if spoils_all || error == ContentError::Full {
                     self.abandon().await;
                 }
                 Err(failed(&self.place, &error))
@@ -207,9 +259,13 @@ impl Upload {
             self.abandon().await;
             return Err(invalid("start.sha256", "is not the SHA-256 of what was sent; nothing of it is kept"));
         }
-        let ended = self.contents.write_end(&self.place, self.size, &self.sha256).await;
+        let mut ended = self.contents.write_end(&self.place, self.size, &self.sha256).await;
+        let is_written = ended.is_ok();
+        if is_written {
+            ended = self.contents.sync(&self.place, &[END]).await;
+        }
         if let Err(error) = ended {
-            if error == ContentError::Full {
+            if is_written || error == ContentError::Full {
                 self.abandon().await;
             }
             return Err(failed(&self.place, &error));
