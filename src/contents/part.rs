@@ -16,6 +16,11 @@ const HEAD_BYTES: usize = 32;
 /// What stands behind them.
 const TAG_BYTES: usize = 16;
 
+/// Nothing that we stored is longer.
+pub(super) const SEALED_BYTES_MAX: usize = HEAD_BYTES + limits::CONTENT_PART_BYTES + TAG_BYTES;
+/// What is said of what is.
+pub(super) const TOO_LONG: &str = "a part is too long";
+
 /// A buffer for `bytes` of a part, its head already in it.
 pub(super) fn room_for(bytes: usize) -> Vec<u8> {
     let mut room = Vec::with_capacity(HEAD_BYTES + bytes + TAG_BYTES);
@@ -54,8 +59,8 @@ pub(super) fn seal(vault: &Vault, place: &Place, part: u32, mut bytes: Vec<u8>) 
 
 /// The bytes of a part that was stored.
 pub(super) fn open(vault: &Vault, place: &Place, part: u32, mut sealed: Vec<u8>) -> Result<Bytes, ContentError> {
-    if sealed.len() > HEAD_BYTES + limits::CONTENT_PART_BYTES + TAG_BYTES {
-        return Err(ContentError::Damaged("a part is too long"));
+    if sealed.len() > SEALED_BYTES_MAX {
+        return Err(ContentError::Damaged(TOO_LONG));
     }
     let Some((head, _)) = sealed.split_first_chunk::<HEAD_BYTES>() else {
         return Err(ContentError::Damaged("a part is cut short"));
