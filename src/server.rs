@@ -20,7 +20,7 @@ use self::enrolment::Desk;
 pub use self::enrolment::EnrolmentError;
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 use crate::audit::AuditEvent;
-use crate::contents::{Storage, StorageError};
+use crate::contents::{S3Environment, Storage, StorageError};
 use crate::engine::{Engine, Ids, LoadError, Rates, Settings};
 use crate::identity::name::NotATrustDomain;
 use crate::identity::{
@@ -107,6 +107,8 @@ pub enum AttachmentStorage {
         url: String,
         /// Where it is, if it is not Amazon's.
         endpoint: Option<String>,
+        /// Whose credentials.
+        environment: S3Environment,
     },
 }
 
@@ -122,7 +124,9 @@ impl AttachmentSettings {
         match &self.kept {
             None => Ok(None),
             Some(AttachmentStorage::Folder(folder)) => Storage::in_folder(folder.clone(), reserve_mib).map(Some),
-            Some(AttachmentStorage::S3 { url, endpoint }) => Storage::s3(url, endpoint.as_deref()).map(Some),
+            Some(AttachmentStorage::S3 { url, endpoint, environment }) => {
+                Storage::s3(url, endpoint.as_deref(), environment).map(Some)
+            }
         }
     }
 }

@@ -24,7 +24,7 @@
 //! authority = "ca"
 //! [attachments]                         # optional
 //! store = "s3://samverkan/attachments"  # a folder of the store, if nothing is said
-//! endpoint = "https://s3.example"
+//! endpoint = "https://s3.example"       # credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment
 //! size_max_mib = 1024
 //! ```
 //!

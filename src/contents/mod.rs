@@ -10,7 +10,7 @@
 //! The log says which contents there are. What no log names is an upload that was not posted, and is removed after
 //! [`limits::UPLOAD_KEPT`].
 //!
-//! Leans on: `object_store`, `sealing`. Tested here and in `tests/it/attachments`.
+//! Leans on: `object_store`, `sealing`. Tested here, in `tests/it/attachments` and in `tests/it/s3`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::s3::{S3Environment, check_endpoint};
 pub use self::storage::{Storage, StorageError};
 pub use self::upload::Upload;
 use crate::engine::Failure;
@@ -37,6 +38,7 @@ use crate::room::refusal::Refusal;
 use crate::store::Store;
 
 mod part;
+mod s3;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -139,6 +141,9 @@ pub(crate) enum ContentError {
     /// No space.
     #[error("no space is left where attachments are kept")]
     Full,
+    /// The storage does not let us.
+    #[error("{0}")]
+    Refused(String),
     /// The storage does not answer as it should.
     #[error("{0}")]
     Failed(String),
@@ -240,7 +245,11 @@ impl Contents {
     async fn put(&self, place: &Place, part: u32, sealed: Vec<u8>) -> Result<(), ContentError> {
         self.storage().check_space(sealed.len()).await?;
         let put = self.objects().put(&place.object(part), PutPayload::from(sealed)).await;
-        put.map(|_| ()).map_err(|error| storage::of_storage(&error))
+        put.map(|_| ()).map_err(|error| match storage::of_storage(&error) {
+            // Nothing that was there is missing: there is nowhere to put it.
+            ContentError::Missing => ContentError::Refused(error.to_string()),
+            other => other,
+        })
     }
 
     /// Makes parts durable that were put.
@@ -250,10 +259,15 @@ impl Contents {
 
     async fn get(&self, place: &Place, part: u32) -> Result<Vec<u8>, ContentError> {
         let got = self.objects().get(&place.object(part)).await.map_err(|error| storage::of_storage(&error))?;
+        // Whoever can write there must not choose how much memory it takes to find that out.
+        if got.meta.size > part::SEALED_BYTES_MAX as u64 {
+            return Err(ContentError::Damaged(part::TOO_LONG));
+        }
         // Made here: memory that a thread of the pool makes for itself comes back only when that thread is used again.
         let mut sealed = part::room_for_sealed();
         match got.payload {
-            GetResultPayload::File(mut file, _) => {
+            GetResultPayload::File(file, _) => {
+                let mut file = file.take(part::SEALED_BYTES_MAX as u64 + 1);
                 let read = tokio::task::spawn_blocking(move || file.read_to_end(&mut sealed).map(|_| sealed));
                 let read = read.await.map_err(|_| ContentError::Failed("reading it panicked".into()))?;
                 read.map_err(|error| ContentError::Failed(error.to_string()))
@@ -390,6 +404,10 @@ pub(crate) fn failed(place: &Place, error: &ContentError) -> Failure {
         ContentError::Missing | ContentError::Damaged(_) => {
             tracing::error!(room.id = %place.room, content = %place.content, %error, "an attachment is damaged");
             Failure::AttachmentDamaged
+        }
+        ContentError::Refused(_) => {
+            tracing::error!(room.id = %place.room, content = %place.content, %error, "the storage of attachments refuses us");
+            Failure::Busy("the storage of attachments refuses this server, and its operator has to be told")
         }
         ContentError::Failed(_) => {
             tracing::error!(room.id = %place.room, content = %place.content, %error, "the storage of attachments failed");

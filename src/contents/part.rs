@@ -16,8 +16,10 @@ const HEAD_BYTES: usize = 32;
 /// What stands behind them.
 const TAG_BYTES: usize = 16;
 
-/// The longest that a part is as it is stored.
+/// Nothing that we stored is longer.
 pub(super) const SEALED_BYTES_MAX: usize = HEAD_BYTES + limits::CONTENT_PART_BYTES + TAG_BYTES;
+/// What is said of what is.
+pub(super) const TOO_LONG: &str = "a part is too long";
 
 /// A buffer for a part as it is stored; reading to its end needs a byte more.
 pub(super) fn room_for_sealed() -> Vec<u8> {
@@ -63,7 +65,7 @@ pub(super) fn seal(vault: &Vault, place: &Place, part: u32, mut bytes: Vec<u8>) 
 /// The bytes of a part that was stored.
 pub(super) fn open(vault: &Vault, place: &Place, part: u32, mut sealed: Vec<u8>) -> Result<Bytes, ContentError> {
     if sealed.len() > SEALED_BYTES_MAX {
-        return Err(ContentError::Damaged("a part is too long"));
+        return Err(ContentError::Damaged(TOO_LONG));
     }
     let Some((head, _)) = sealed.split_first_chunk::<HEAD_BYTES>() else {
         return Err(ContentError::Damaged("a part is cut short"));

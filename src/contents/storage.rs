@@ -8,13 +8,11 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 
-use super::ContentError;
+use super::{ContentError, S3Environment, s3};
 
 /// Storage of contents.
 #[derive(Clone)]
@@ -35,6 +33,15 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nobody says as whom to speak to it.
+    #[error(
+        "attachments in S3 need credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the server's environment (and AWS_REGION, \
+         and AWS_SESSION_TOKEN for temporary ones); this machine's role is asked for them only if AWS_METADATA_ENDPOINT says where"
+    )]
+    NoCredentials,
+    /// It can't be where it is said to be.
+    #[error("attachments in S3: {0}")]
+    S3(String),
     /// The storage says no.
     #[error("storage of attachments: {0}")]
     Storage(#[from] object_store::Error),
@@ -60,22 +67,10 @@ impl Storage {
         Self { objects: Arc::new(InMemory::new()), folder: None }
     }
 
-    /// In storage that speaks S3, at `s3://BUCKET` or `s3://BUCKET/PREFIX`. Region and credentials come from the environment
-    /// (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, or what the machine offers). `endpoint`: where it is, if it is not
-    /// Amazon's; `http://` only for an address of this machine.
-    pub fn s3(url: &str, endpoint: Option<&str>) -> Result<Self, StorageError> {
-        let rest = url.strip_prefix("s3://").unwrap_or(url);
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
-        let bucket = builder.build()?;
-        let objects: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
-            "" => Arc::new(bucket),
-            prefix => Arc::new(PrefixStore::new(bucket, prefix)),
-        };
-        Ok(Self { objects, folder: None })
+    /// In storage that speaks S3, at `s3://BUCKET` or `s3://BUCKET/PREFIX`. `endpoint`: where it is, if it is not Amazon's; `http://` only
+    /// for an address of this machine. `environment`: whose credentials.
+    pub fn s3(url: &str, endpoint: Option<&str>, environment: &S3Environment) -> Result<Self, StorageError> {
+        Ok(Self { objects: s3::objects(url, endpoint, environment)?, folder: None })
     }
 
     /// Full, if the folder's disk would have less free than its reserve.
@@ -161,17 +156,22 @@ fn is_full(error: &io::Error) -> bool {
 
 /// What the storage's error means for a content.
 pub(super) fn of_storage(error: &object_store::Error) -> ContentError {
-    if let object_store::Error::NotFound { .. } = error {
-        return ContentError::Missing;
+    let said = error.to_string();
+    match error {
+        // Not an attachment's damage: all of them are away, and are there again once the configuration is right.
+        object_store::Error::NotFound { .. } if said.contains("NoSuchBucket") => return ContentError::Refused(said),
+        object_store::Error::NotFound { .. } => return ContentError::Missing,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            return ContentError::Refused(said);
+        }
+        _ => {}
     }
     let mut source = error.source();
     while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            if is_full(io) {
-                return ContentError::Full;
-            }
+        if cause.downcast_ref::<io::Error>().is_some_and(is_full) {
+            return ContentError::Full;
         }
         source = cause.source();
     }
-    ContentError::Failed(error.to_string())
+    ContentError::Failed(said)
 }

@@ -126,7 +126,12 @@ impl Engine {
                 match engine.contents().collect(SystemTime::now(), at_start).await {
                     Ok(0) => {}
                     Ok(removed) => tracing::info!(removed, "uploads that nobody posted were removed"),
-                    Err::<_, StorageError>(error) => {
+                    Err::<_, StorageError>(error) if at_start => {
+                        let next = "uploads and downloads are refused until it answers, all else is served; look at what it says, at \
+                                    [attachments] in the configuration, and at the credentials";
+                        tracing::error!(%error, next, "the storage of attachments can't be used")
+                    }
+                    Err(error) => {
                         tracing::warn!(%error, "uploads that nobody posted are kept for now")
                     }
                 }

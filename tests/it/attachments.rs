@@ -17,7 +17,7 @@ use crate::world::{Answers, Peer, World, appearing, id, logs, outcome, reason, s
 const MIB: usize = 1024 * 1024;
 const CHUNK: usize = 128 * 1024;
 
-fn start(room: &str, upload: &str, bytes: &[u8]) -> pb::UploadStart {
+pub(crate) fn start(room: &str, upload: &str, bytes: &[u8]) -> pb::UploadStart {
     pb::UploadStart {
         room_id: room.into(),
         upload_id: upload.into(),
@@ -26,18 +26,18 @@ fn start(room: &str, upload: &str, bytes: &[u8]) -> pb::UploadStart {
     }
 }
 
-fn of_start(start: pb::UploadStart) -> Bytes {
+pub(crate) fn of_start(start: pb::UploadStart) -> Bytes {
     let content = Some(pb::upload_attachment_request::Content::Start(start));
     pb::UploadAttachmentRequest { content }.encode_to_vec().into()
 }
 
-fn of_chunk(chunk: &[u8]) -> Bytes {
+pub(crate) fn of_chunk(chunk: &[u8]) -> Bytes {
     let content = Some(pb::upload_attachment_request::Content::Chunk(Bytes::copy_from_slice(chunk)));
     pb::UploadAttachmentRequest { content }.encode_to_vec().into()
 }
 
 /// Sends these requests and hears what is answered until the end.
-async fn uploading(peer: &Peer, requests: Vec<Bytes>) -> Result<Vec<pb::UploadAttachmentResponse>, Status> {
+pub(crate) async fn uploading(peer: &Peer, requests: Vec<Bytes>) -> Result<Vec<pb::UploadAttachmentResponse>, Status> {
     let mut answers: Answers<pb::UploadAttachmentResponse> =
         peer.stream("AttachmentService/UploadAttachment", tokio_stream::iter(requests)).await?;
     let mut all = Vec::new();
@@ -58,7 +58,7 @@ pub(crate) async fn upload(peer: &Peer, room: &str, bytes: &[u8]) -> String {
     upload
 }
 
-fn attached(upload: &str, name: &str, material: pb::Material) -> pb::AttachmentDraft {
+pub(crate) fn attached(upload: &str, name: &str, material: pb::Material) -> pb::AttachmentDraft {
     let (upload_id, name) = (upload.to_owned(), name.to_owned());
     pb::AttachmentDraft { upload_id, name, media_type: "text/plain".into(), material: material.into() }
 }
@@ -137,7 +137,7 @@ fn stored(world: &World) -> Vec<PathBuf> {
 }
 
 /// A room of three affected organisations. The first two share logs with the others; the third shares nothing.
-async fn incident(world: &World) -> (Peer, [Peer; 3], String) {
+pub(crate) async fn incident(world: &World) -> (Peer, [Peer; 3], String) {
     let (coordinator, [a, b, c]) = world.peers(["region-a", "region-b", "region-c"]).await;
     let room = coordinator.open().await;
     coordinator.bring(&room, &a, sharing_logs(pb::Attribution::Named)).await;

@@ -43,7 +43,11 @@ fn confirming(room: &str, erasure_id: String) -> pb::ConfirmErasureRequest {
 }
 
 /// Erases, as two persons.
-async fn erase(world: &World, room: &str, scope: pb::propose_erasure_request::Scope) -> pb::ConfirmErasureResponse {
+pub(crate) async fn erase(
+    world: &World,
+    room: &str,
+    scope: pb::propose_erasure_request::Scope,
+) -> pb::ConfirmErasureResponse {
     let (duty, olle) = (world.peer("cert-se/user/duty").await, world.peer("cert-se/user/olle").await);
     let proposed = propose(&duty, room, scope).await.expect("proposed");
     olle.call("ErasureService/ConfirmErasure", &confirming(room, proposed.erasure_id)).await.expect("confirmed")

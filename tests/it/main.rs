@@ -24,6 +24,7 @@ mod pure;
 mod refused_stores;
 mod renewal;
 mod room_export;
+mod s3;
 mod scenarios;
 mod simulation;
 mod tidy;

@@ -20,7 +20,7 @@ use samverkan::identity::issue::{Authority, CERTIFICATE_FILE, Existing, KEY_FILE
 use samverkan::identity::{ConnectionLimits, KeyedCertificate, tls};
 use samverkan::room::ids::{Actor, Timestamp};
 use samverkan::sealing::KeySource;
-use samverkan::server::{Config, ReloadError, Reloaded, Running, Server, system_clock};
+use samverkan::server::{AttachmentSettings, Config, ReloadError, Reloaded, Running, Server, system_clock};
 use samverkan::service::StreamLimits;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -48,6 +48,8 @@ pub(crate) struct World {
     clock: Arc<AtomicI64>,
     reserve_mib: u64,
     encrypts: bool,
+    /// Where attachments are kept from the next start on.
+    pub(crate) attachments: AttachmentSettings,
     ids: Ids,
     pub(crate) streams: StreamLimits,
     pub(crate) rates: Rates,
@@ -57,15 +59,20 @@ pub(crate) struct World {
 impl World {
     /// Starts a server on an empty store.
     pub(crate) async fn start() -> Self {
-        Self::start_as(true).await
+        Self::start_as(true, AttachmentSettings::default()).await
     }
 
     /// The same, whose store anybody can read.
     pub(crate) async fn start_unencrypted() -> Self {
-        Self::start_as(false).await
+        Self::start_as(false, AttachmentSettings::default()).await
     }
 
-    async fn start_as(encrypts: bool) -> Self {
+    /// The same as [`Self::start`], which keeps attachments as these say.
+    pub(crate) async fn start_keeping(attachments: AttachmentSettings) -> Self {
+        Self::start_as(true, attachments).await
+    }
+
+    async fn start_as(encrypts: bool, attachments: AttachmentSettings) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let domain = TRUST_DOMAIN.parse().expect("a trust domain");
         let authority = Authority::create(&domain, "test", 10, system_clock()).expect("an authority");
@@ -73,8 +80,9 @@ impl World {
         server.write(&folder.path().join("server"), Existing::Refuse).expect("it is written");
         let clock = Arc::new(AtomicI64::new(BEGIN));
         let (authority, ids, streams) = (Arc::new(authority), Ids::random(), StreamLimits::default());
-        let rates = Rates::default();
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, encrypts, server: None };
+        let (rates, reserve_mib, server) = (Rates::default(), 1, None);
+        let mut world =
+            Self { folder, authority, clock, reserve_mib, encrypts, attachments, ids, streams, rates, server };
         world.serve().await;
         world
     }
@@ -85,9 +93,10 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary directory");
         copy(self.folder.path(), folder.path());
         let (authority, clock) = (self.authority.clone(), Arc::new(AtomicI64::new(self.now())));
-        let encrypts = self.encrypts;
-        let rates = Rates::default();
-        let mut world = Self { folder, authority, clock, reserve_mib: 1, ids, streams, rates, encrypts, server: None };
+        let (encrypts, attachments) = (self.encrypts, self.attachments.clone());
+        let (rates, reserve_mib, server) = (Rates::default(), 1, None);
+        let mut world =
+            Self { folder, authority, clock, reserve_mib, encrypts, attachments, ids, streams, rates, server };
         world.serve().await;
         world
     }
@@ -108,7 +117,7 @@ impl World {
             keys: self.encrypts.then(key).into_iter().collect(),
             reserve_mib: self.reserve_mib,
             accept_rollback: false,
-            attachments: Default::default(),
+            attachments: self.attachments.clone(),
             enrolment: None,
             terms: "The coordinator sees what is posted here.".into(),
             connections: ConnectionLimits::default(),
@@ -122,6 +131,26 @@ impl World {
         let clock = self.clock.clone();
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));
         self.server = Some(Server::start_with(config, clock, self.ids.clone()).await.expect("the server starts"));
+    }
+
+    /// Whether the server starts, and with what it refuses to.
+    pub(crate) async fn tries_to_start(&mut self) -> Result<(), samverkan::server::StartError> {
+        self.stop().await;
+        self.server = Some(Server::start(self.config()).await?);
+        Ok(())
+    }
+
+    /// A configuration of the real program for this store, and these lines. The server must be stopped before the program starts.
+    pub(crate) fn configuration(&self, lines: &str) -> PathBuf {
+        let path = self.folder.path().join("samverkan.toml");
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[identity]\ntrust_domain = \"{TRUST_DOMAIN}\"\n\
+             coordinator = \"{COORDINATOR}\"\n[tls]\ncertificate = \"server/{CERTIFICATE_FILE}\"\n\
+             key = \"server/{KEY_FILE}\"\nclient_roots = \"server/ca.pem\"\n\
+             [store]\ndirectory = \"store\"\nkey = \"store.key\"\nreserve_mib = 1\n{lines}\n"
+        );
+        fs::write(&path, text).expect("written");
+        path
     }
 
     /// The folder of the store.

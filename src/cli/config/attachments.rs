@@ -1,6 +1,7 @@
 //! The section `[attachments]`: how large, and where are they kept?
 
 use super::Reader;
+use crate::contents::{S3Environment, check_endpoint};
 use crate::limits::ATTACHMENT_BYTES_MAX;
 use crate::server::{AttachmentSettings, AttachmentStorage};
 
@@ -13,27 +14,25 @@ impl Reader<'_> {
             self.problem(0, format!("attachments.size_max_mib: must be 1 to {most}"));
         }
         let endpoint = self.optional("attachments.endpoint", |text| {
-            // Without TLS only on this machine: what is sent is encrypted, its credentials are not.
-            let is_here =
-                ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"].iter().any(|here| text.starts_with(here));
-            if text.starts_with("https://") || is_here {
-                Ok(text.to_owned())
-            } else {
-                Err("must be an https:// address".into())
-            }
+            check_endpoint(text).map(|()| text.to_owned()).map_err(str::to_owned)
         });
         let folder = self.folder;
         let kept = self.optional("attachments.store", |text| match text.strip_prefix("s3://") {
             Some(bucket) if bucket.is_empty() || bucket.starts_with('/') => {
                 Err("must name a bucket: s3://BUCKET or s3://BUCKET/PREFIX".into())
             }
-            Some(_) => Ok(AttachmentStorage::S3 { url: text.to_owned(), endpoint: None }),
+            Some(_) => {
+                let (url, environment) = (text.to_owned(), S3Environment::of_process());
+                Ok(AttachmentStorage::S3 { url, endpoint: None, environment })
+            }
             None if text.contains("://") => Err("must be a folder, s3://BUCKET or s3://BUCKET/PREFIX".into()),
             None if text.is_empty() => Err("must not be empty".into()),
             None => Ok(AttachmentStorage::Folder(folder.join(text))),
         });
         let kept = match kept {
-            Some(AttachmentStorage::S3 { url, endpoint: None }) => Some(AttachmentStorage::S3 { url, endpoint }),
+            Some(AttachmentStorage::S3 { url, endpoint: None, environment }) => {
+                Some(AttachmentStorage::S3 { url, endpoint, environment })
+            }
             other => {
                 if endpoint.is_some() {
                     self.problem(0, "attachments.endpoint: only with attachments.store = \"s3://BUCKET\"".to_owned());

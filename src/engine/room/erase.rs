@@ -57,14 +57,6 @@ impl Room {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("writing the keyring panicked".to_owned()),
         };
-        if erased.is_ok() {
-            // Without their keys they are nothing but space.
-            for content in gone {
-                if let Err(error) = self.shared.contents.remove(content).await {
-                    tracing::warn!(room.id = %self.id, %error, "an erased attachment could not be removed; its key is destroyed");
-                }
-            }
-        }
         // What was told before and waits to be sent may hold words of theirs.
         for subscriber in self.subscribers.values_mut() {
             subscriber.next = subscriber.outbox.rewind();
@@ -75,6 +67,20 @@ impl Room {
             tracing::error!(room.id = %self.id, error, "an erasure is recorded, and the keyring could not be written: it is tried again when it is confirmed again, and at the next start");
             Failure::NotErased
         });
-        flight.confirmed.drain(..).for_each(|reply| reply(result.clone()));
+        let confirmed = std::mem::take(&mut flight.confirmed);
+        if result.is_err() || gone.is_empty() {
+            confirmed.into_iter().for_each(|reply| reply(result.clone()));
+            return;
+        }
+        // Without their keys they are nothing but space. Who erases waits until they are gone; the room does not wait for a storage.
+        let (contents, room) = (self.shared.contents.clone(), self.id);
+        self.shared.contents.spawn(async move {
+            for content in gone {
+                if let Err(error) = contents.remove(content).await {
+                    tracing::warn!(room.id = %room, %error, "an erased attachment could not be removed yet; its key is destroyed");
+                }
+            }
+            confirmed.into_iter().for_each(|reply| reply(Ok(())));
+        });
     }
 }
