@@ -101,7 +101,7 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames {msg} {elapsed}")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     progress.set_style(style);
-    let (mut head, mut ended, mut bytes, mut attachments) = (None, false, 0_u64, 0);
+    let (mut head, mut end, mut bytes, mut attachments) = (None, None, 0_u64, 0);
     while let Some(part) = stream.next().await? {
         file.add(&part)?;
         match part.content {
@@ -118,12 +118,12 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
                 progress.set_message("attachments");
             }
             Some(Content::Contents(listed)) => attachments += listed.contents.len(),
-            Some(Content::End(_)) => ended = true,
+            Some(Content::End(ended)) => end = Some(ended),
             None => {}
         }
     }
     progress.finish_and_clear();
-    let (Some(head), true) = (head, ended) else {
+    let (Some(head), Some(end)) = (head, end) else {
         return Err(Failure::new(Exit::Failed, "the server ended the backup before its end").hint("take it again"));
     };
     let (path, sha256) = file.finish()?;
@@ -134,6 +134,7 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
         "commit": head.commit,
         "frames": head.frames,
         "attachments": attachments,
+        "attachments_left_out": end.attachments_left_out,
         "bytes": bytes,
         "sha256": hex(&sha256),
     });
@@ -148,6 +149,12 @@ async fn take(directory: &Path, session: &Session) -> Result<(), Failure> {
             hex(&sha256)
         ))
     })?;
+    if end.attachments_left_out > 0 {
+        let left_out = end.attachments_left_out;
+        note(format!(
+            "WARNING: {left_out} attachments can't be read where the server keeps them, and are not in it; the server's log says which"
+        ));
+    }
     note("the keys are not in it: keep the store's key and the file `keyring` of the store's folder apart from it");
     Ok(())
 }

@@ -317,7 +317,9 @@ impl Frames {
                 }
                 Ok(())
             }
-            Content::End(pb::BackupEnd { frames, sha256 }) if self.head.is_some() && !self.has_ended => {
+            Content::End(pb::BackupEnd { frames, sha256, attachments_left_out: _ })
+                if self.head.is_some() && !self.has_ended =>
+            {
                 if frames != self.in_file || sha256[..] != self.file_digest.clone().finalize()[..] {
                     return Err(self.bad("does not hold what the server sent"));
                 }

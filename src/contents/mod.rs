@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::part::Part;
 pub use self::s3::{S3Environment, check_endpoint};
 pub use self::storage::{Storage, StorageError};
 pub use self::upload::Upload;
@@ -81,6 +82,9 @@ fn folder(content: ContentId) -> String {
 pub(crate) fn object_name(content: ContentId, part: u32) -> String {
     format!("{}/{part:08}", folder(content))
 }
+
+const STORAGE_REFUSES: &str = "the storage of attachments refuses this server, and its operator has to be told";
+const STORAGE_IS_SILENT: &str = "the storage of attachments does not answer";
 
 /// The part that says that a content is complete.
 const END: u32 = u32::MAX;
@@ -257,14 +261,15 @@ impl Contents {
         self.storage().sync(parts.iter().map(|part| place.object(*part)).collect()).await
     }
 
-    async fn get(&self, place: &Place, part: u32) -> Result<Vec<u8>, ContentError> {
+    /// Reads a part as it is stored into this buffer.
+    async fn get(&self, place: &Place, part: u32, mut sealed: Vec<u8>) -> Result<Vec<u8>, ContentError> {
         let got = self.objects().get(&place.object(part)).await.map_err(|error| storage::of_storage(&error))?;
         // Whoever can write there must not choose how much memory it takes to find that out.
         if got.meta.size > part::SEALED_BYTES_MAX as u64 {
             return Err(ContentError::Damaged(part::TOO_LONG));
         }
         // Made here: memory that a thread of the pool makes for itself comes back only when that thread is used again.
-        let mut sealed = part::room_for_sealed();
+        part::make_room_for_sealed(&mut sealed);
         match got.payload {
             GetResultPayload::File(file, _) => {
                 let mut file = file.take(part::SEALED_BYTES_MAX as u64 + 1);
@@ -284,18 +289,19 @@ impl Contents {
         }
     }
 
-    /// One part, checked. `length`: how long it must be; `None`: that is not known.
+    /// One part, checked, in this buffer. `length`: how long it must be.
     pub(crate) async fn read_part(
         self: &Arc<Self>,
         place: &Place,
         part: u32,
-        length: Option<usize>,
-    ) -> Result<Bytes, ContentError> {
-        let sealed = self.get(place, part).await?;
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> Result<Part, ContentError> {
+        let sealed = self.get(place, part, buffer).await?;
         let (contents, place) = (self.clone(), place.clone());
         let opened = tokio::task::spawn_blocking(move || part::open(contents.store.vault(), &place, part, sealed));
         let opened = opened.await.map_err(|_| ContentError::Failed("checking it panicked".into()))??;
-        if length.is_some_and(|length| length != opened.len()) {
+        if opened.bytes().len() != length {
             return Err(ContentError::Damaged("a part has another length than it was given"));
         }
         Ok(opened)
@@ -310,9 +316,10 @@ impl Contents {
     }
 
     async fn read_end(&self, place: &Place) -> Result<(u64, [u8; 32]), ContentError> {
-        let sealed = self.get(place, END).await?;
+        let sealed = self.get(place, END, Vec::new()).await?;
         let opened = part::open(self.store.vault(), place, END, sealed)?;
-        let (size, sha256) = opened.split_first_chunk::<8>().ok_or(ContentError::Damaged("its end is cut short"))?;
+        let (size, sha256) =
+            opened.bytes().split_first_chunk::<8>().ok_or(ContentError::Damaged("its end is cut short"))?;
         let sha256 = sha256.try_into().map_err(|_| ContentError::Damaged("its end has another length"))?;
         Ok((u64::from_be_bytes(*size), sha256))
     }
@@ -367,20 +374,53 @@ impl Contents {
         Ok(removed)
     }
 
-    /// The parts of a content, as they are stored, in order: for a backup.
-    pub async fn stored_parts(&self, content: ContentId) -> Result<Vec<u32>, StorageError> {
+    /// The parts of a content, as they are stored, in order: for a backup. `None`: it can't be read.
+    ///
+    /// # Errors
+    /// Storage elsewhere does not answer, and so gives none of them.
+    pub async fn stored_parts(&self, content: ContentId) -> Result<Option<Vec<u32>>, Failure> {
         let prefix = Path::from(folder(content));
-        let listed: Vec<_> = self.objects().list(Some(&prefix)).try_collect().await.map_err(StorageError::from)?;
+        let listed: Vec<_> = match self.objects().list(Some(&prefix)).try_collect().await {
+            Ok(listed) => listed,
+            Err(error) => return self.unreadable(content, &storage::of_storage(&error)),
+        };
         let mut parts: Vec<u32> = listed.iter().filter_map(|object| object.location.filename()?.parse().ok()).collect();
         parts.sort_unstable();
-        Ok(parts)
+        if parts.is_empty() { self.unreadable(content, &ContentError::Missing) } else { Ok(Some(parts)) }
     }
 
-    /// One part as it is stored.
-    pub async fn stored_part(&self, content: ContentId, part: u32) -> Result<Bytes, StorageError> {
+    /// One part as it is stored. `None`: it can't be read.
+    ///
+    /// # Errors
+    /// Storage elsewhere does not answer.
+    pub async fn stored_part(&self, content: ContentId, part: u32) -> Result<Option<Bytes>, Failure> {
         let path = Path::from(object_name(content, part));
-        let got = self.objects().get(&path).await.map_err(StorageError::from)?;
-        got.bytes().await.map_err(StorageError::from)
+        let got = async { self.objects().get(&path).await?.bytes().await };
+        match got.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) => self.unreadable(content, &storage::of_storage(&error)),
+        }
+    }
+
+    /// One file of a folder that can't be read says nothing of the others; an answer of storage elsewhere does.
+    fn unreadable<T>(&self, content: ContentId, error: &ContentError) -> Result<Option<T>, Failure> {
+        if *error == ContentError::Missing || self.storage().is_folder() {
+            // What is being erased goes while it is copied.
+            if self.is_posted(content) {
+                tracing::error!(%content, %error, "an attachment can't be read and is not in the backup");
+            }
+            return Ok(None);
+        }
+        tracing::error!(%error, "the storage of attachments failed, so there is no backup");
+        Err(Failure::Busy(match error {
+            ContentError::Refused(_) => STORAGE_REFUSES,
+            _ => STORAGE_IS_SILENT,
+        }))
+    }
+
+    /// Whether a log names it.
+    pub fn is_posted(&self, content: ContentId) -> bool {
+        self.state().posted.contains(&content)
     }
 
     /// All that logs name.
@@ -407,11 +447,11 @@ pub(crate) fn failed(place: &Place, error: &ContentError) -> Failure {
         }
         ContentError::Refused(_) => {
             tracing::error!(room.id = %place.room, content = %place.content, %error, "the storage of attachments refuses us");
-            Failure::Busy("the storage of attachments refuses this server, and its operator has to be told")
+            Failure::Busy(STORAGE_REFUSES)
         }
         ContentError::Failed(_) => {
             tracing::error!(room.id = %place.room, content = %place.content, %error, "the storage of attachments failed");
-            Failure::Busy("the storage of attachments does not answer")
+            Failure::Busy(STORAGE_IS_SILENT)
         }
     }
 }

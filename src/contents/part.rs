@@ -3,7 +3,6 @@
 //! Encrypted: `info[32] ‖ ciphertext ‖ tag[16]`, see [`crate::sealing::record`]. In a store without keys: `SHA-256[32] ‖ bytes`, over
 //! place and bytes. Tested in `contents::tests`.
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::{ContentError, Place};
@@ -21,9 +20,25 @@ pub(super) const SEALED_BYTES_MAX: usize = HEAD_BYTES + limits::CONTENT_PART_BYT
 /// What is said of what is.
 pub(super) const TOO_LONG: &str = "a part is too long";
 
-/// A buffer for a part as it is stored; reading to its end needs a byte more.
-pub(super) fn room_for_sealed() -> Vec<u8> {
-    Vec::with_capacity(SEALED_BYTES_MAX + 1)
+/// The bytes of a part, in the buffer that it was read into.
+pub(crate) struct Part(Vec<u8>);
+
+impl Part {
+    /// The bytes of the file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        bytes(&self.0)
+    }
+
+    /// To read another into.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Ready to read a part into as it is stored; reading to its end needs a byte more.
+pub(super) fn make_room_for_sealed(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.reserve_exact(SEALED_BYTES_MAX + 1);
 }
 
 /// A buffer for `bytes` of a part, its head already in it.
@@ -63,7 +78,7 @@ pub(super) fn seal(vault: &Vault, place: &Place, part: u32, mut bytes: Vec<u8>) 
 }
 
 /// The bytes of a part that was stored.
-pub(super) fn open(vault: &Vault, place: &Place, part: u32, mut sealed: Vec<u8>) -> Result<Bytes, ContentError> {
+pub(super) fn open(vault: &Vault, place: &Place, part: u32, mut sealed: Vec<u8>) -> Result<Part, ContentError> {
     if sealed.len() > SEALED_BYTES_MAX {
         return Err(ContentError::Damaged(TOO_LONG));
     }
@@ -85,8 +100,7 @@ pub(super) fn open(vault: &Vault, place: &Place, part: u32, mut sealed: Vec<u8>)
             sealed.truncate(HEAD_BYTES + length);
         }
     }
-    let mut opened = Bytes::from(sealed);
-    Ok(opened.split_off(HEAD_BYTES))
+    Ok(Part(sealed))
 }
 
 fn additional<'a>(place: &'a Place, number: &'a [u8; 4]) -> [&'a [u8]; 4] {

@@ -82,6 +82,11 @@ impl Storage {
         if free < needed { Err(ContentError::Full) } else { Ok(()) }
     }
 
+    /// Whether it is a folder of this machine.
+    pub(super) fn is_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// When it returns, these objects, which were put, are durable. After an error they may not be, whatever a later call says.
     pub(super) async fn sync(&self, objects: Vec<Path>) -> Result<(), ContentError> {
         // Storage elsewhere answers when it has them.

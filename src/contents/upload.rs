@@ -1,6 +1,7 @@
 //! One upload: how far is it durable, and is it what was announced?
 //!
-//! While one part is written, the next is received; more is not taken before the first is written, and some at a time made durable. So a transfer holds about two parts
+//! While one part is written, the next is received; more is not taken before the first is written. Some parts
+//! at a time are made durable beside that. So a transfer holds about two parts
 //! in memory, whatever its size, and the sender is held back by the disk.
 
 use std::sync::Arc;
@@ -19,23 +20,16 @@ use crate::room::refusal::Refusal;
 
 /// Parts that are made durable at once: for a folder, one commit of its file system's journal.
 const SYNC_PARTS_MAX: usize = 16;
-/// How long a sender waits at most to be told that something more is durable, if something came.
+/// Between two syncs, however little comes.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// A part that was written, and how it went.
 struct Written {
     hasher: Sha256,
+    number: u32,
     /// Bytes of the file.
     length: u64,
-    /// Whether all that was written until now is durable.
-    is_synced: bool,
-    outcome: Result<(), Unwritten>,
-}
-
-struct Unwritten {
-    error: ContentError,
-    /// Whether what was written before can't be relied on any more: a sync that failed says so once.
-    spoils_all: bool,
+    outcome: Result<(), ContentError>,
 }
 
 /// An upload under way.
@@ -53,6 +47,8 @@ pub struct Upload {
     /// Parts that were written and are not known to be durable.
     unsynced: Vec<u32>,
     synced_at: Instant,
+    /// What is being made durable, up to so many bytes.
+    syncing: Option<(u64, JoinHandle<Result<(), ContentError>>)>,
     /// The part that is being received.
     part: Vec<u8>,
     /// Of all parts that were written. `None` while one is written.
@@ -78,6 +74,7 @@ impl Upload {
             durable: 0,
             unsynced: Vec::new(),
             synced_at: Instant::now(),
+            syncing: None,
             part: Vec::new(),
             hasher: Some(Sha256::new()),
             writing: None,
@@ -106,21 +103,23 @@ impl Upload {
 
     /// The whole parts that an earlier stream has brought.
     async fn read_what_is_there(&mut self) -> Result<(), Failure> {
+        let mut buffer = Vec::new();
         while self.written < self.size {
             let length = self.length_of_next();
             let number = part_number(self.written);
             let read = tokio::select! {
-                read = self.contents.read_part(&self.place, number, Some(length)) => read,
+                read = self.contents.read_part(&self.place, number, length, buffer) => read,
                 () = self.taken_over.cancelled() => return Err(Failure::UploadTakenOver),
             };
             match read {
-                Ok(bytes) => {
+                Ok(part) => {
                     let mut hasher = self.hasher.take().unwrap_or_default();
                     let hashed = tokio::task::spawn_blocking(move || {
-                        hasher.update(&bytes);
-                        hasher
+                        hasher.update(part.bytes());
+                        (hasher, part.into_buffer())
                     });
-                    self.hasher = Some(hashed.await.map_err(|_| Failure::ShuttingDown)?);
+                    let (hasher, emptied) = hashed.await.map_err(|_| Failure::ShuttingDown)?;
+                    (self.hasher, buffer) = (Some(hasher), emptied);
                     self.written += length as u64;
                     // It may be in the system's memory only.
                     self.unsynced.push(number);
@@ -130,13 +129,9 @@ impl Upload {
                 Err(error) => return Err(failed(&self.place, &error)),
             }
         }
-        let synced = self.contents.sync(&self.place, &std::mem::take(&mut self.unsynced)).await;
-        if let Err(error) = synced {
-            self.abandon().await;
-            return Err(failed(&self.place, &error));
-        }
-        (self.received, self.durable) = (self.written, self.written);
-        Ok(())
+        self.received = self.written;
+        self.sync();
+        self.wait_for_sync().await
     }
 
     /// Bytes from the beginning that are durable.
@@ -152,6 +147,21 @@ impl Upload {
     /// Whether all of it was received.
     pub fn is_received(&self) -> bool {
         self.received == self.size
+    }
+
+    /// Whether some parts that came are not known to be durable.
+    pub fn is_unsettled(&self) -> bool {
+        self.writing.is_some() || self.syncing.is_some() || !self.unsynced.is_empty()
+    }
+
+    /// Makes durable what whole parts have come: for a sender that pauses.
+    pub async fn settle(&mut self) -> Result<(), Failure> {
+        self.wait_for_part().await?;
+        self.wait_for_sync().await?;
+        if !self.unsynced.is_empty() {
+            self.sync();
+        }
+        self.wait_for_sync().await
     }
 
     /// Resolves when the same upload is begun anew elsewhere.
@@ -191,10 +201,6 @@ impl Upload {
         let number = part_number(self.received - part::length(&bytes) as u64);
         let length = part::length(&bytes) as u64;
         let mut hasher = self.hasher.take().unwrap_or_default();
-        self.unsynced.push(number);
-        let is_due = self.unsynced.len() >= SYNC_PARTS_MAX || self.synced_at.elapsed() >= SYNC_EVERY;
-        let is_synced = is_due || self.received == self.size;
-        let to_sync = if is_synced { std::mem::take(&mut self.unsynced) } else { Vec::new() };
         let (tasks, turn) = (self.contents.clone(), self.turn.clone());
         self.writing = Some(tasks.spawn(async move {
             let _turn = turn;
@@ -203,44 +209,65 @@ impl Upload {
                 hasher.update(part::bytes(&bytes));
                 (hasher, part::seal(store.vault(), &sealed_place, number, bytes))
             });
-            let (hasher, put) = match sealed.await {
+            let (hasher, outcome) = match sealed.await {
                 Ok((hasher, Ok(sealed))) => (hasher, contents.put(&place, number, sealed).await),
                 Ok((hasher, Err(error))) => (hasher, Err(error)),
                 Err(_) => (Sha256::new(), Err(ContentError::Failed("sealing it panicked".into()))),
             };
-            let outcome = match put {
-                Err(error) => Err(Unwritten { error, spoils_all: false }),
-                Ok(()) if is_synced => {
-                    contents.sync(&place, &to_sync).await.map_err(|error| Unwritten { error, spoils_all: true })
-                }
-                Ok(()) => Ok(()),
-            };
-            Written { hasher, length, is_synced, outcome }
+            Written { hasher, number, length, outcome }
         }));
     }
 
     /// Waits for the part that is being written.
     async fn wait_for_part(&mut self) -> Result<(), Failure> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
-        let Written { hasher, length, is_synced, outcome } = writing.await.map_err(|_| Failure::ShuttingDown)?;
+        let Written { hasher, number, length, outcome } = writing.await.map_err(|_| Failure::ShuttingDown)?;
         self.writing = None;
         self.hasher = Some(hasher);
-        match outcome {
-            Ok(()) => {
-                self.written += length;
-                if is_synced {
-                    (self.durable, self.synced_at) = (self.written, Instant::now());
-                }
-                Ok(())
+        if let Err(error) = outcome {
+            // A full disk gets its space back; what else is there, the next stream goes on with.
+            if error == ContentError::Full {
+                self.abandon().await;
             }
-            Err(Unwritten { error, spoils_all }) => {
-                // A full disk gets its space back; what else is there, the next stream goes on with.
-                if spoils_all || error == ContentError::Full {
-                    self.abandon().await;
-                }
-                Err(failed(&self.place, &error))
-            }
+            return Err(failed(&self.place, &error));
         }
+        self.written += length;
+        self.unsynced.push(number);
+        let is_due = self.unsynced.len() >= SYNC_PARTS_MAX
+            || self.synced_at.elapsed() >= SYNC_EVERY
+            || self.written == self.size;
+        if is_due || self.syncing.as_ref().is_some_and(|(_, syncing)| syncing.is_finished()) {
+            self.wait_for_sync().await?;
+        }
+        if is_due {
+            self.sync();
+        }
+        Ok(())
+    }
+
+    /// Begins to make durable what was written.
+    fn sync(&mut self) {
+        let (contents, place, turn) = (self.contents.clone(), self.place.clone(), self.turn.clone());
+        let parts = std::mem::take(&mut self.unsynced);
+        let syncing = self.contents.spawn(async move {
+            let _turn = turn;
+            contents.sync(&place, &parts).await
+        });
+        (self.syncing, self.synced_at) = (Some((self.written, syncing)), Instant::now());
+    }
+
+    /// Waits until what is being made durable is.
+    async fn wait_for_sync(&mut self) -> Result<(), Failure> {
+        let Some((upto, syncing)) = &mut self.syncing else { return Ok(()) };
+        let (upto, synced) = (*upto, syncing.await.map_err(|_| Failure::ShuttingDown)?);
+        self.syncing = None;
+        if let Err(error) = synced {
+            // It is said once only: what was written before can't be relied on any more.
+            self.abandon().await;
+            return Err(failed(&self.place, &error));
+        }
+        self.durable = upto;
+        Ok(())
     }
 
     /// Waits until all that was received is durable, and if that is all, that it is what was announced.
@@ -250,6 +277,7 @@ impl Upload {
             return Ok(content);
         }
         self.wait_for_part().await?;
+        self.wait_for_sync().await?;
         if self.received < self.size {
             self.abandon().await;
             return Err(invalid("chunk", "the file is shorter than start.size_bytes says; nothing of it is kept"));
@@ -278,6 +306,9 @@ impl Upload {
     async fn abandon(&mut self) {
         if let Some(writing) = self.writing.take() {
             let _ = writing.await;
+        }
+        if let Some((_, syncing)) = self.syncing.take() {
+            let _ = syncing.await;
         }
         if let Err(error) = self.contents.remove(self.place.content).await {
             tracing::warn!(%error, "an upload that was refused could not be removed yet");

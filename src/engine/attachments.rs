@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::room::Job;
 use super::{Engine, Failure, Receiver};
-use crate::contents::{self, Contents, Place, StorageError, Upload};
+use crate::contents::{self, Contents, Part, Place, StorageError, Upload};
 use crate::limits;
 use crate::room::disclose::Reader;
 use crate::room::event::Draft;
@@ -153,9 +153,9 @@ pub struct Download {
     next: u64,
     end: u64,
     /// The part at hand, and its number.
-    part: Option<(u32, Bytes)>,
+    part: Option<(u32, Part)>,
     /// The part after it, on its way.
-    ahead: Option<(u32, JoinHandle<Result<Bytes, contents::ContentError>>)>,
+    ahead: Option<(u32, JoinHandle<Result<Part, contents::ContentError>>)>,
     permit: Permit,
 }
 
@@ -169,34 +169,36 @@ impl Download {
         let part_bytes = limits::CONTENT_PART_BYTES as u64;
         let number = (self.next / part_bytes) as u32;
         if self.part.as_ref().is_none_or(|(at_hand, _)| *at_hand != number) {
-            // The one before goes first: two in memory are enough.
-            self.part = None;
-            let bytes = match self.ahead.take() {
-                Some((ahead, reading)) if ahead == number => reading.await.map_err(|_| Failure::ShuttingDown)?,
-                _ => self.read(number).await.map_err(|_| Failure::ShuttingDown)?,
+            // Two buffers take turns, whatever the size.
+            let mut buffer = self.part.take().map(|(_, part)| part.into_buffer()).unwrap_or_default();
+            let reading = match self.ahead.take() {
+                Some((ahead, reading)) if ahead == number => reading,
+                _ => self.read(number, std::mem::take(&mut buffer)),
             };
-            self.part = Some((number, bytes.map_err(|error| contents::failed(&self.place, &error))?));
+            let part = reading.await.map_err(|_| Failure::ShuttingDown)?;
+            self.part = Some((number, part.map_err(|error| contents::failed(&self.place, &error))?));
             let after = (u64::from(number) + 1) * part_bytes;
             if after < self.end {
-                self.ahead = Some((number + 1, self.read(number + 1)));
+                self.ahead = Some((number + 1, self.read(number + 1, buffer)));
             }
         }
-        let Some((_, bytes)) = &self.part else { return Err(Failure::AttachmentDamaged) };
+        let Some((_, part)) = &self.part else { return Err(Failure::AttachmentDamaged) };
+        let bytes = part.bytes();
         let within = (self.next % part_bytes) as usize;
         let left = (self.end - self.next).min((bytes.len() - within) as u64);
         let length = (left as usize).min(limits::CONTENT_CHUNK_BYTES_MAX);
-        let chunk = bytes.slice(within..within + length);
+        let chunk = Bytes::copy_from_slice(&bytes[within..within + length]);
         // Reading it took its time.
         self.permit.check()?;
         self.next += length as u64;
         Ok(Some(chunk))
     }
 
-    fn read(&self, number: u32) -> JoinHandle<Result<Bytes, contents::ContentError>> {
+    fn read(&self, number: u32, buffer: Vec<u8>) -> JoinHandle<Result<Part, contents::ContentError>> {
         let (contents, place) = (self.contents.clone(), self.place.clone());
         let part_bytes = limits::CONTENT_PART_BYTES as u64;
         let length = (self.size - u64::from(number) * part_bytes).min(part_bytes) as usize;
         let tasks = contents.clone();
-        tasks.spawn(async move { contents.read_part(&place, number, Some(length)).await })
+        tasks.spawn(async move { contents.read_part(&place, number, length, buffer).await })
     }
 }

@@ -3,6 +3,8 @@
 //! An upload reads the next request only when what came before is on its way to the disk, so a fast sender is held back by HTTP/2; a
 //! download makes the next answer when HTTP/2 asks for it, and asks the room for leave at that moment (R6).
 
+use std::time::Duration;
+
 use tonic::{Request, Response, Status, Streaming};
 
 use super::call::Call;
@@ -14,6 +16,9 @@ use crate::api::{self, attachment_service_server::AttachmentService, upload_atta
 use crate::contents::Upload;
 use crate::engine::{Download, Failure};
 use crate::limits;
+
+/// A sender that pauses for so long is told how far its file is durable.
+const SETTLE_AFTER: Duration = Duration::from_millis(100);
 
 #[tonic::async_trait]
 impl AttachmentService for Edge {
@@ -104,8 +109,20 @@ impl Uploading {
         };
         let durable = upload.durable();
         loop {
-            let received = self.received().await?;
+            let is_unsettled = self.upload.as_ref().is_some_and(Upload::is_unsettled);
+            let received = tokio::select! {
+                received = self.received() => Some(received?),
+                () = tokio::time::sleep(SETTLE_AFTER), if is_unsettled => None,
+            };
             let Some(upload) = &mut self.upload else { return Err(Failure::ShuttingDown.into()) };
+            let Some(received) = received else {
+                upload.settle().await?;
+                if upload.durable() > durable {
+                    let (durable_bytes, complete) = (upload.durable(), false);
+                    return Ok(Step::Answer(api::UploadAttachmentResponse { durable_bytes, complete }));
+                }
+                continue;
+            };
             match received {
                 Ok(Some(Content::Chunk(chunk))) => {
                     if chunk.is_empty() || chunk.len() > limits::CONTENT_CHUNK_BYTES_MAX {

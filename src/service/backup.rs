@@ -15,7 +15,6 @@ use super::streams::OpenStream;
 use super::{Edge, authorisation};
 use crate::api::{self, backup_service_server::BackupService, take_backup_response::Content};
 use crate::audit::AuditEvent;
-use crate::contents::StorageError;
 use crate::engine::Failure;
 use crate::limits;
 use crate::room::ids::{ContentId, RoomId};
@@ -112,6 +111,7 @@ struct Copying {
     /// What belongs to it and is still to be told.
     listed: VecDeque<ContentId>,
     copied: u64,
+    left_out: u64,
     digest: Sha256,
     step: Step,
     _held: (OpenStream, Turn),
@@ -154,6 +154,7 @@ impl Copying {
             parts,
             listed,
             copied: 0,
+            left_out: 0,
             digest: Sha256::new(),
             step: Step::Head,
             _held: held,
@@ -205,14 +206,14 @@ impl Copying {
         Ok(frames)
     }
 
-    /// The next part of an attachment; none if all were copied. What is gone by now, erased, is left out.
-    async fn part(&mut self) -> Option<api::BackupPart> {
+    /// The next part of an attachment; none if all were copied. What is gone by now, erased, is left out; what can't be read, too.
+    async fn part(&mut self) -> Result<Option<api::BackupPart>, Failure> {
         let contents = self.call.engine().contents().clone();
         while let Some(&content) = self.contents.front() {
             if self.parts.is_none() {
-                match contents.stored_parts(content).await {
-                    Ok(parts) => self.parts = Some(parts.into()),
-                    Err(error) => self.leave_out(content, &error),
+                match contents.stored_parts(content).await? {
+                    Some(parts) => self.parts = Some(parts.into()),
+                    None => self.leave_out(content),
                 }
                 continue;
             }
@@ -220,22 +221,23 @@ impl Copying {
                 (self.parts, _) = (None, self.contents.pop_front());
                 continue;
             };
-            match contents.stored_part(content, number).await {
-                Ok(bytes) => {
+            match contents.stored_part(content, number).await? {
+                Some(bytes) => {
                     self.digest.update(content.as_bytes());
                     self.digest.update(u64::from(number).to_be_bytes());
                     self.digest.update((bytes.len() as u64).to_be_bytes());
                     self.digest.update(&bytes);
-                    return Some(api::BackupPart { content: content.as_bytes().to_vec().into(), number, bytes });
+                    let content = content.as_bytes().to_vec().into();
+                    return Ok(Some(api::BackupPart { content, number, bytes }));
                 }
-                Err(error) => self.leave_out(content, &error),
+                None => self.leave_out(content),
             }
         }
-        None
+        Ok(None)
     }
 
-    fn leave_out(&mut self, content: ContentId, error: &StorageError) {
-        tracing::warn!(%content, %error, "an attachment can't be read and is not in the backup");
+    fn leave_out(&mut self, content: ContentId) {
+        self.left_out += u64::from(self.call.engine().contents().is_posted(content));
         self.moment.contents.remove(&content);
         (self.parts, _) = (None, self.contents.pop_front());
     }
@@ -261,7 +263,7 @@ impl Copying {
                 biased;
                 () = caller.cancelled() => return Err(CallError::cut(&caller)),
                 () = stopping.cancelled() => return Err(Failure::ShuttingDown.into()),
-                part = self.part() => part,
+                part = self.part() => part?,
             };
             if let Some(part) = part {
                 return Ok(Content::Part(part));
@@ -280,7 +282,7 @@ impl Copying {
             tokio::task::spawn_blocking(move || store.backup().map(|backup| backup.remember(&moment))).await;
         remembered.map_err(|error| CallError::internal(authorisation::TAKE_BACKUP.path, error))?;
         let sha256 = self.digest.clone().finalize().to_vec().into();
-        Ok(Content::End(api::BackupEnd { frames: self.copied, sha256 }))
+        Ok(Content::End(api::BackupEnd { frames: self.copied, sha256, attachments_left_out: self.left_out }))
     }
 }
 

@@ -451,3 +451,25 @@ async fn r1_what_attachments_hold_is_in_the_backups_once_and_comes_back() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attachment_that_can_not_be_read_is_left_out_and_told_and_the_rest_is_backed_up() {
+    let mut world = world().await;
+    let ground = Ground::new(&world);
+    let (_, a, _, room) = incident(&world).await;
+    post(&a, &room, "one", &log(700)).await;
+    let lost = fs::read_dir(world.store().join("attachments")).expect("a folder").next().expect("one").expect("read");
+    post(&a, &room, "two", &log(800)).await;
+    let kept = ground.path("kept");
+    fs::rename(lost.path(), &kept).expect("moved");
+    let told = ground.back_up("backups").await;
+    assert_eq!((&told["attachments"], &told["attachments_left_out"]), (&Value::from(1), &Value::from(1)));
+    let said = ground.run(&["backup", "--directory", "others", "--context", "cert-se"]).await;
+    assert!(text(&said.stderr).contains("1 attachments can't be read"), "{}", text(&said.stderr));
+    // It is there again, and the next backup has it.
+    fs::rename(&kept, lost.path()).expect("moved");
+    let told = ground.back_up("backups").await;
+    assert_eq!((&told["attachments"], &told["attachments_left_out"]), (&Value::from(2), &Value::from(0)));
+    assert_eq!(ground.done(&["backup", "verify", "backups"]).await["attachments"], 2);
+    world.stop().await;
+}

@@ -17,6 +17,7 @@ use tonic::Status;
 use crate::attachments::{
     attached, download, incident, log, of_chunk, of_start, post, shown, start, upload, uploading,
 };
+use crate::backup::Ground;
 use crate::erasure::erase;
 use crate::world::{Peer, World, id, logs, outcome, reason, texts};
 use fake::{BUCKET, Fake, PREFIX, SECRET, Trouble, contains, environment};
@@ -80,6 +81,24 @@ async fn a_file_goes_through_it_and_lies_there_encrypted_and_a_restarted_server_
     world.stop().await;
     assert_eq!(storage.names(), names, "nothing that was posted is collected");
     storage.was_asked_rightly();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_there_is_in_a_backup_or_there_is_no_backup() {
+    let storage = Fake::start().await;
+    let mut world = World::start_keeping(storage.settings()).await;
+    let ground = Ground::new(&world);
+    let (_, [a, ..], room) = incident(&world).await;
+    let bytes = log(MIB + 1);
+    post(&a, &room, "the log", &bytes).await;
+    storage.trouble(Trouble::Refuse(503, "SlowDown"), "GET", usize::MAX);
+    ground.refused(&["backup", "--directory", "backups", "--context", "cert-se"], 4, &["does not answer"]).await;
+    storage.no_trouble();
+    let told = ground.back_up("backups").await;
+    assert_eq!(told["after_commit"], 0, "of the one that failed nothing was kept");
+    assert_eq!((&told["attachments"], &told["attachments_left_out"]), (&Value::from(1), &Value::from(0)));
+    assert!(told["bytes"].as_u64().expect("a number") > bytes.len() as u64);
+    world.stop().await;
 }
 
 #[tokio::test]
