@@ -344,6 +344,11 @@ impl PureWorld {
                 done = format!("posted {label}");
                 event::Command::Post { message: message(label), draft: Arc::new(draft(command, now)) }
             }
+            "fetch" => {
+                let label = &command.words[1];
+                done = format!("fetched {}", self.texts.get(label).map_or("", String::as_str));
+                event::Command::Fetch { message: message(label) }
+            }
             "relay" => {
                 let label = &command.words[0];
                 done = format!("relayed {label}");
@@ -365,7 +370,13 @@ impl PureWorld {
                 self.names.insert(participant, organisation.clone());
                 self.here.last_invitation.insert(organisation, invitation);
             }
-            event::Command::Post { message, .. } => drop(self.labels.insert(message, command.words[1].clone())),
+            event::Command::Post { message, draft } => {
+                self.labels.insert(message, command.words[1].clone());
+                for (attachment, (label, _, bytes)) in draft.attachments.iter().zip(words::attached(command)) {
+                    self.labels.insert(attachment.id, label.to_owned());
+                    self.texts.insert(label.to_owned(), bytes.to_owned());
+                }
+            }
             event::Command::PublishRelay { message, draft } => {
                 self.labels.insert(message, command.words[0].clone());
                 self.texts.insert(command.words[0].clone(), draft.text.to_string());

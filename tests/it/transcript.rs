@@ -27,7 +27,8 @@
 //! recalled BY ID deleted | retained-by-law | shared-onward | cannot-delete ["comment"]
 //! consent BY [of=NAME]
 //! post BY #LABEL MATERIAL TLP "text" [to=(NAME ...)] [coordinator-only] [red=(ACTOR ...)] [reply=#LABEL]
-//!                                    [supersedes=#LABEL] [acknowledge=+2h]
+//!                                    [supersedes=#LABEL] [acknowledge=+2h] [attach=(#LABEL:MATERIAL:CONTENT ...)]
+//! fetch BY #LABEL                           the file that is attached as #LABEL
 //! preview BY MATERIAL TLP ...                as for post
 //! retract BY #LABEL reason="..."
 //! acknowledge BY #LABEL
@@ -78,7 +79,7 @@ use samverkan::room::words::{
 
 mod told;
 
-pub(crate) use told::{ConsentWords, Receipt, Relay, Told, Who, connected, decided, head, read_by, relayed};
+pub(crate) use told::{Attached, ConsentWords, Receipt, Relay, Told, Who, connected, decided, head, read_by, relayed};
 
 /// Something that understands the commands: a room of the pure core, or one on a real server.
 pub(crate) trait World {
@@ -190,6 +191,15 @@ impl Command {
     pub(crate) fn list(&self, key: &str) -> &[String] {
         self.fields.iter().find(|(k, _)| k == key).map_or(&[], |(_, values)| values)
     }
+}
+
+/// The files of a command, `attach=(#LABEL:MATERIAL:CONTENT ...)`: label, material, what it holds.
+pub(crate) fn attached(command: &Command) -> impl Iterator<Item = (&str, &str, &str)> {
+    command.list("attach").iter().map(|word| {
+        let (label, rest) = word.split_once(':').expect("#LABEL:MATERIAL:CONTENT");
+        let (material, content) = rest.split_once(':').expect("#LABEL:MATERIAL:CONTENT");
+        (label, material, content)
+    })
 }
 
 /// One block of a transcript.

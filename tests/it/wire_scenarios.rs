@@ -10,6 +10,7 @@ use samverkan::api::{self as pb, delivery::Content};
 use tokio::runtime::Runtime;
 use tonic::{Code, Status};
 
+use crate::attachments::{download, upload};
 use crate::transcript::{self as words, Command, World, duration, lines, mailbox};
 use crate::world::{self, COORDINATOR, Peer, id};
 
@@ -87,11 +88,32 @@ impl World for WireWorld {
 
 impl WireWorld {
     fn call<A: Message + Default>(&mut self, who: &str, method: &str, request: &impl Message) -> Result<A, Status> {
+        let who = self.peer(who);
+        self.runtime.block_on(self.peers[who].call(method, request))
+    }
+
+    /// Connects whoever has not called yet.
+    fn peer<'a>(&mut self, who: &'a str) -> &'a str {
         if !self.peers.contains_key(who) {
             let peer = self.runtime.block_on(self.world.peer(who));
             self.peers.insert(who.to_owned(), peer);
         }
-        self.runtime.block_on(self.peers[who].call(method, request))
+        who
+    }
+
+    /// Uploads the files of a draft.
+    fn uploaded(&mut self, command: &Command) -> Vec<pb::AttachmentDraft> {
+        let by = self.peer(command.by());
+        let draft = |(label, material, bytes): (&str, &str, &str)| {
+            let upload = self.runtime.block_on(upload(&self.peers[by], &self.here.room, bytes.as_bytes()));
+            pb::AttachmentDraft {
+                upload_id: upload,
+                name: format!("{label}.log"),
+                media_type: "text/plain".into(),
+                material: requests::number::<pb::Material>(material),
+            }
+        };
+        words::attached(command).map(draft).collect()
     }
 
     fn try_run(&mut self, command: &Command) -> Result<String, Status> {
@@ -198,13 +220,24 @@ impl WireWorld {
                 Ok(self.consent(shown.consent.unwrap_or_default()).to_string())
             }
             "post" => {
-                let draft = Some(self.draft(command));
+                let draft = Some(pb::MessageDraft { attachments: self.uploaded(command), ..self.draft(command) });
                 let request = pb::PostMessageRequest { request_id, room_id, draft };
                 let posted: pb::PostMessageResponse = self.call(by, "MessageService/PostMessage", &request)?;
                 let label = &command.words[1];
-                self.labels.insert(posted.message_id.clone(), label.clone());
-                self.messages.insert(label.clone(), posted.message_id);
+                let files = words::attached(command).map(|(label, ..)| label.to_owned());
+                for (label, id) in
+                    std::iter::once((label.clone(), posted.message_id)).chain(files.zip(posted.attachment_message_ids))
+                {
+                    self.labels.insert(id.clone(), label.clone());
+                    self.messages.insert(label, id);
+                }
                 Ok(format!("posted {label}"))
+            }
+            "fetch" => {
+                let message = self.message(&command.words[1]);
+                let peer = self.peer(by);
+                let bytes = self.runtime.block_on(download(&self.peers[peer], &room_id, &message, (0, 0)))?;
+                Ok(format!("fetched {}", String::from_utf8(bytes).expect("a word")))
             }
             "preview" => {
                 let draft = Some(self.draft(command));

@@ -12,7 +12,7 @@ use samverkan::room::words::{Audience, Material, PoliceAnswer};
 
 use super::PureWorld;
 use crate::pure::Found;
-use crate::transcript::{self as words, ConsentWords, MINUTE, Receipt, Relay, Told, Who, lines};
+use crate::transcript::{self as words, Attached, ConsentWords, MINUTE, Receipt, Relay, Told, Who, lines};
 
 impl PureWorld {
     pub(super) fn who(&self, shown: &ShownParticipant) -> Who {
@@ -70,6 +70,7 @@ impl PureWorld {
                 name: self.who(&one.participant).name,
                 received: one.delivered.map(|(at, basis)| (after(at), audience_reason(basis).to_owned())),
                 acknowledged: one.acknowledged_at.map(after),
+                fetched: one.fetched_at.map(after),
                 recalls: one
                     .recalls
                     .iter()
@@ -356,6 +357,12 @@ impl PureWorld {
                 parents: self.labels(&relay.parents),
                 to: self.all(&relay.to),
                 unapproved: self.all(&relay.unapproved),
+            }),
+            file: message.file.map(|file| Attached {
+                carrier: self.label(file.carrier),
+                name: file.name.to_string(),
+                bytes: file.size,
+                on_terms_of_others: file.on_terms_of_others,
             }),
         }
     }

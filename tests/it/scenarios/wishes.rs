@@ -7,7 +7,7 @@ use samverkan::room::ids::{
 };
 use samverkan::room::words::{Audience, Material};
 
-use crate::histories::{id_of, message, organisation, participant};
+use crate::histories::{attachment, id_of, message, organisation, participant};
 use crate::transcript::{self as words, Command, duration};
 
 use super::COORDINATOR;
@@ -96,7 +96,9 @@ pub(super) fn draft(command: &Command, now: Timestamp) -> Draft {
         occurred_at: command.field("occurred").map(|_| Timestamp(1)),
         supersedes: command.field("supersedes").map(message),
         acknowledge_by: moment(command, "acknowledge", now),
-        attachments: Vec::new(),
+        attachments: words::attached(command)
+            .map(|(label, material, bytes)| attachment(words::to_material(material), label, bytes))
+            .collect(),
     }
 }
 

@@ -31,6 +31,15 @@ impl Display for Who {
     }
 }
 
+/// That a message is a file.
+pub(crate) struct Attached {
+    /// The message that carries it.
+    pub(crate) carrier: String,
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    pub(crate) on_terms_of_others: bool,
+}
+
 /// What stands at one index of a mailbox.
 pub(crate) enum Told {
     /// A message. Everything after the text is shown only where it is there.
@@ -48,6 +57,7 @@ pub(crate) enum Told {
         supersedes: Option<String>,
         acknowledge: bool,
         relay: Option<Relay>,
+        file: Option<Attached>,
     },
     Withdrawn,
     /// Which indexes, and the recall, if they are to be deleted.
@@ -275,6 +285,7 @@ pub(crate) struct Receipt {
     pub(crate) name: String,
     pub(crate) received: Option<(i64, String)>,
     pub(crate) acknowledged: Option<i64>,
+    pub(crate) fetched: Option<i64>,
     /// Each recall, and what was answered.
     pub(crate) recalls: Vec<(String, Option<(RecallAnswer, String)>)>,
     pub(crate) sees: bool,
@@ -283,13 +294,16 @@ pub(crate) struct Receipt {
 
 impl Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, received, acknowledged, recalls, sees, reason } = self;
+        let Self { name, received, acknowledged, fetched, recalls, sees, reason } = self;
         match received {
             Some((minutes, basis)) => write!(f, "{name}: received after {minutes}m ({basis})")?,
             None => write!(f, "{name}: not received")?,
         }
         if let Some(minutes) = acknowledged {
             write!(f, ", acknowledged after {minutes}m")?;
+        }
+        if let Some(minutes) = fetched {
+            write!(f, ", fetched after {minutes}m")?;
         }
         for (recall, answer) in recalls {
             match answer {
@@ -324,8 +338,16 @@ impl Display for Told {
                 supersedes,
                 acknowledge,
                 relay,
+                file,
             } => {
-                write!(f, "{label} from {from}, {} {}: \"{text}\"", material(*m), tlp(*t))?;
+                write!(f, "{label} from {from}, {} {}: ", material(*m), tlp(*t))?;
+                match file {
+                    None => write!(f, "\"{text}\"")?,
+                    Some(Attached { carrier, name, bytes, on_terms_of_others }) => {
+                        write!(f, "file {name} of {carrier}, {bytes} bytes")?;
+                        f.write_str(if *on_terms_of_others { ", on terms of others" } else { "" })?;
+                    }
+                }
                 if let Some(reply) = reply {
                     write!(f, ", in reply to {reply}")?;
                 }

@@ -5,7 +5,7 @@ use samverkan::room::words::{AskAnswer, Attribution, RecallAnswer, Sharing, Tlp}
 use uuid::Uuid;
 
 use super::WireWorld;
-use crate::transcript::{self as words, ConsentWords, MINUTE, Receipt, Relay, Told, Who, lines};
+use crate::transcript::{self as words, Attached, ConsentWords, MINUTE, Receipt, Relay, Told, Who, lines};
 
 impl WireWorld {
     /// The other way round.
@@ -257,6 +257,12 @@ impl WireWorld {
                 to: self.all(&relay.receivers),
                 unapproved: self.all(&relay.awaiting_approval),
             }),
+            file: message.attachment.as_ref().map(|file| Attached {
+                carrier: self.label(&file.carrier_message_id),
+                name: file.name.clone(),
+                bytes: file.size_bytes,
+                on_terms_of_others: file.on_terms_of_others,
+            }),
         }
     }
 
@@ -308,6 +314,7 @@ impl WireWorld {
                 name: self.who(one.participant.as_ref()).name,
                 received: one.delivered_time.as_ref().map(|at| (after(at), reason(basis))),
                 acknowledged: one.acknowledged_time.as_ref().map(after),
+                fetched: one.fetched_time.as_ref().map(after),
                 recalls: one
                     .recalls
                     .iter()
