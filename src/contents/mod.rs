@@ -221,21 +221,39 @@ impl Contents {
 
     /// What an upload holds, if it is complete.
     pub async fn complete(&self, place: &Place) -> Result<Option<Content>, Failure> {
-        {
+        let is_noted = {
             // From here on it is not collected for a while, so that it is there when it is posted.
             let mut state = self.state();
             if state.going.contains(&place.content) {
                 return Ok(None);
             }
+            let is_noted = state.uploads.contains_key(&place.content) || state.posted.contains(&place.content);
             if !state.posted.contains(&place.content) {
                 let begun = state.uploads.entry(place.content).or_insert_with(|| Begun::by(&place.source));
                 begun.touched = SystemTime::now();
             }
-        }
+            is_noted
+        };
         match self.read_end(place).await {
             Ok((size, sha256)) => Ok(Some(Content { id: place.content, size, sha256 })),
-            Err(ContentError::Missing | ContentError::Damaged(_) | ContentError::Erased) => Ok(None),
-            Err(error) => Err(failed(place, &error)),
+            Err(error) => {
+                // Who names what was never uploaded leaves nothing behind.
+                if !is_noted {
+                    self.forget(place.content, |begun| Arc::strong_count(&begun.turn) == 1);
+                }
+                match error {
+                    ContentError::Missing | ContentError::Damaged(_) | ContentError::Erased => Ok(None),
+                    error => Err(failed(place, &error)),
+                }
+            }
+        }
+    }
+
+    /// Forgets an upload of which nothing is there, if this holds of it.
+    fn forget(&self, content: ContentId, if_so: impl FnOnce(&Begun) -> bool) {
+        let mut state = self.state();
+        if state.uploads.get(&content).is_some_and(if_so) {
+            state.uploads.remove(&content);
         }
     }
 
@@ -269,7 +287,7 @@ impl Contents {
             return Err(ContentError::Damaged(part::TOO_LONG));
         }
         // Made here: memory that a thread of the pool makes for itself comes back only when that thread is used again.
-        part::make_room_for_sealed(&mut sealed);
+        part::make_room_for_sealed(&mut sealed, got.meta.size as usize);
         match got.payload {
             GetResultPayload::File(file, _) => {
                 let mut file = file.take(part::SEALED_BYTES_MAX as u64 + 1);

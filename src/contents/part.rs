@@ -35,10 +35,10 @@ impl Part {
     }
 }
 
-/// Ready to read a part into as it is stored; reading to its end needs a byte more.
-pub(super) fn make_room_for_sealed(buffer: &mut Vec<u8>) {
+/// Ready to read so many bytes into; reading to their end needs one more.
+pub(super) fn make_room_for_sealed(buffer: &mut Vec<u8>, bytes: usize) {
     buffer.clear();
-    buffer.reserve_exact(SEALED_BYTES_MAX + 1);
+    buffer.reserve_exact(bytes + 1);
 }
 
 /// A buffer for `bytes` of a part, its head already in it.

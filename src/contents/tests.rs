@@ -222,6 +222,25 @@ async fn an_organisation_has_so_many_uploads_waiting_and_no_more() {
 }
 
 #[tokio::test]
+async fn what_was_never_begun_or_was_cut_before_anything_came_is_not_remembered() {
+    let (_, contents) = contents();
+    for n in 0..=limits::UPLOADS_MAX {
+        let own = place("region-a", n as u8);
+        assert_eq!(contents.complete(&own).await, Ok(None));
+        drop(Upload::begin(&contents, own, 10, sha256(b"never comes")).await.expect("there is room for another"));
+    }
+    assert_eq!(contents.state().uploads.len(), 0);
+    // Of one that holds something, nothing is forgotten.
+    let (own, bytes) = (place("region-a", 1), file(CONTENT_PART_BYTES + 1));
+    let mut half = Upload::begin(&contents, own.clone(), bytes.len() as u64, sha256(&bytes)).await.expect("begun");
+    half.push(&bytes[..CONTENT_PART_BYTES]).await.expect("taken");
+    half.settle().await.expect("durable");
+    drop(half);
+    assert_eq!(contents.complete(&own).await, Ok(None));
+    assert_eq!(contents.state().uploads.len(), 1);
+}
+
+#[tokio::test]
 async fn only_what_nobody_posted_and_nobody_wants_is_collected() {
     let (store, contents) = contents();
     let [posted, forgotten, wanted] = [1, 2, 3].map(|n| place("region-a", n));

@@ -12,7 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ContentError, Contents, END, Place, failed, part};
+use super::{Begun, ContentError, Contents, END, Place, failed, part};
 use crate::engine::Failure;
 use crate::limits::CONTENT_PART_BYTES;
 use crate::room::event::Content;
@@ -58,6 +58,18 @@ pub struct Upload {
     taken_over: CancellationToken,
     /// Also of what is still being written: nobody else goes on before that has ended.
     turn: Arc<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // Cut before anything of it was there: it is none of those that wait to be posted.
+        if self.written == 0 && self.writing.is_none() {
+            let turn = OwnedMutexGuard::mutex(&self.turn);
+            // Held by the note and by this; somebody who waits for the turn goes on with it.
+            let is_ours = |begun: &Begun| Arc::ptr_eq(&begun.turn, turn) && Arc::strong_count(turn) == 2;
+            self.contents.forget(self.place.content, is_ours);
+        }
+    }
 }
 
 impl Upload {
