@@ -47,12 +47,11 @@ pub(crate) fn check(name: &str) -> Result<(), NotAFileName> {
         return Err(NotAFileName::Characters);
     }
     let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
-    let (letters, number) = stem.split_at(stem.len().min(3));
-    let is_device = match number {
+    let is_device = stem.split_at_checked(3).is_some_and(|(letters, number)| match number {
         "" => DEVICES[..4].contains(&letters),
         _ => DEVICES[4..].contains(&letters) && number.len() == 1 && number.chars().all(|c| c.is_ascii_digit()),
-    };
-    if stem.is_char_boundary(3.min(stem.len())) && is_device { Err(NotAFileName::Reserved) } else { Ok(()) }
+    });
+    if is_device { Err(NotAFileName::Reserved) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -69,6 +68,9 @@ mod tests {
             "constitution.txt",
             "com.log",
             "lpt10",
+            "blå.pdf",
+            "ååå.txt",
+            "åä",
             &"x".repeat(255),
         ] {
             assert_eq!(check(name), Ok(()), "{name}");

@@ -16,8 +16,9 @@ impl Room {
     /// Refused, if one of the events is to destroy keys, and there are none.
     pub(super) fn can_erase(&self, events: &[Event]) -> Result<(), Refusal> {
         let erases = |event: &Event| matches!(event, Event::ErasureProposed { .. } | Event::PayloadsErased { .. });
-        let has_keys = self.shared.store.vault().key_id().is_some();
-        if has_keys || !events.iter().any(erases) { Ok(()) } else { Err(Refusal::StoreNotEncrypted) }
+        // In this order: whether there are keys is asked under a lock that is held while the keyring is written.
+        let can = !events.iter().any(erases) || self.shared.store.vault().key_id().is_some();
+        if can { Ok(()) } else { Err(Refusal::StoreNotEncrypted) }
     }
 
     /// The entry as it may be used now: it may have been read, or kept, before its words were erased.
@@ -44,6 +45,8 @@ impl Room {
         if flight.erasures.is_empty() {
             return;
         }
+        // Nobody is given any more of it, however long the rest takes.
+        self.purge();
         // One that was made of the state from before, and is encrypted only now, would outlive the erasure.
         self.is_kept().await;
         let payloads = |erasure| self.state.erasures().find(|(id, _)| *id == erasure);

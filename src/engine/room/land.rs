@@ -18,6 +18,10 @@ use crate::store::committer::{CommitError, Outcome as Committed};
 impl Room {
     /// Makes a snapshot, if the room has grown enough, and writes it on another thread.
     pub(super) fn keep(&mut self) -> bool {
+        // One at a time: an erasure waits for the one that is being written.
+        if self.keeping.as_ref().is_some_and(|keeping| !keeping.is_finished()) {
+            return false;
+        }
         let is_whole = self.stopped_by.is_none() && self.flight.is_none() && self.pending.is_empty();
         if !is_whole || !self.is_snapshot_due() {
             return false;
@@ -109,7 +113,7 @@ impl Room {
         flight.replies.into_iter().for_each(|reply| reply(Ok(())));
     }
 
-    fn purge(&mut self) {
+    pub(super) fn purge(&mut self) {
         let now = self.now();
         self.downloads.retain(|giving| {
             let actor = &giving.receiver.actor;

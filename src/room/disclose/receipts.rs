@@ -100,8 +100,12 @@ pub fn receipts(
         let told_only = |relay: &Relay| !relay.allowed.contains(slot) && !is_only_source(state, slot, posted);
         let is_told = |given: &Given| given.by.is_none() && posted.relay.as_deref().is_some_and(told_only);
         let is_coordinator = RoomState::is_coordinator(slot);
-        let shown = given.iter().filter(|given| counts(given) && (is_coordinator || !is_told(given)));
-        let first = shown.min_by_key(|given| given.at);
+        let shown: Vec<&Given> =
+            given.iter().filter(|given| counts(given) && (is_coordinator || !is_told(given))).collect();
+        let first = shown.iter().copied().min_by_key(|given| given.at);
+        // Who got it in a way that is not told fetched it in a way that is not told.
+        let fetched = fetched_by(state, seq, &participant.organisation)
+            .filter(|(actor, _)| shown.iter().any(|given| given.actor == **actor));
         let can_see = state.can_see(reader.slot, slot);
         // Who has gone is listed if it has the message, and could be told to be here.
         let could_see = coordinator || participant.visible_since.is_some();
@@ -118,7 +122,7 @@ pub fn receipts(
         list.push(Receipt {
             participant: show_at(state, reader.slot, slot, state.next()),
             delivered: first.map(|given| (given.at, of_delivery(state, slot, posted, given.by))),
-            fetched_at: fetched_by(state, seq, &participant.organisation).map(|(_, at)| at).min(),
+            fetched_at: fetched.map(|(_, at)| at).min(),
             acknowledged_at: state.acknowledged.get(&(seq, slot)).copied(),
             receives,
             reason,
