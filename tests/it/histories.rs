@@ -155,7 +155,6 @@ pub(crate) fn attachment(material: Material, label: &str, bytes: &str) -> Attach
     }
 }
 
-/// A person of an organisation.
 /// The coordinator revokes somebody of this organisation who was never seen: each time another one.
 pub(crate) fn access_change(label: &str, of: &OrganisationId) -> Command {
     let digest: [u8; 32] = Sha256::digest(label).into();
@@ -165,6 +164,7 @@ pub(crate) fn access_change(label: &str, of: &OrganisationId) -> Command {
     Command::RecordAccessChange { actor, change: AccessChange::ActorRevoked, by: Seq(by) }
 }
 
+/// A person of an organisation.
 pub(crate) fn user(of: &OrganisationId, name: &str) -> Actor {
     Actor::new(of.clone(), ActorKind::User, name).expect("names of persons in tests are well-formed")
 }
@@ -339,6 +339,12 @@ impl Cast {
         {
             return wish;
         }
+        if self.fetches
+            && rng.chance(14)
+            && let Some(wish) = self.wish_of_fetch(rng, room)
+        {
+            return wish;
+        }
         let command = match rng.below(100) {
             0..=1 => Command::Leave,
             2..=3 => return (anna, Command::Remove { participant: self.name(rng, &other), reason: "r".into() }),
@@ -351,15 +357,6 @@ impl Cast {
                 );
             }
             9..=10 => return (anna, Command::Close),
-            11 | 58..=70 if self.fetches => {
-                let files = room.find(|event| match event {
-                    Event::MessagePosted { message, .. } if message.file.is_some() => Some(message.id),
-                    _ => None,
-                });
-                let readers = self.readers();
-                let Some(message) = rng.pick_any(&files) else { return (by, Command::Leave) };
-                return (rng.pick(&readers), Command::Fetch { message });
-            }
             11..=14 => Command::AmendReport {
                 report: Arc::new(IntakeReport { what_occurred: label.into(), ..IntakeReport::default() }),
                 consent: rng.chance(40).then(|| Arc::new(self.change(rng, now))),
@@ -377,6 +374,15 @@ impl Cast {
             }
         };
         (by, command)
+    }
+
+    fn wish_of_fetch(&self, rng: &mut Rng, room: &PureRoom) -> Option<(Actor, Command)> {
+        let files = room.find(|event| match event {
+            Event::MessagePosted { message, .. } if message.file.is_some() => Some(message.id),
+            _ => None,
+        });
+        let message = rng.pick_any(&files)?;
+        Some((rng.pick(&self.readers()), Command::Fetch { message }))
     }
 
     /// A wish about what was posted before; nothing, if there is nothing to wish that for.
@@ -469,7 +475,8 @@ impl Cast {
                 let source = pick_of(rng, &room.posted(), 95)?.0;
                 let own: Vec<_> = room.posted().into_iter().filter(|(o, _)| *o == source).map(|(_, id)| id).collect();
                 let subject = if rng.chance(60) {
-                    Subject::Messages(with_carriers(room, vec![rng.pick(&own)]))
+                    let messages = vec![rng.pick(&own)];
+                    Subject::Messages(if rng.chance(90) { with_carriers(room, messages) } else { messages })
                 } else {
                     Subject::Material(rng.pick(&Material::ALL))
                 };
@@ -547,7 +554,10 @@ impl Cast {
                 if rng.chance(80) {
                     messages.retain(|(source, _)| may(source));
                 }
-                let messages = with_carriers(room, vec![pick_of(rng, &messages, 80)?.1]);
+                let mut messages = vec![pick_of(rng, &messages, 80)?.1];
+                if rng.chance(90) {
+                    messages = with_carriers(room, messages);
+                }
                 let to = organisation(if rng.chance(85) { "police-p" } else { other.as_str() });
                 let to = self.name(rng, &to);
                 (anna, Command::Forward { messages, to, reason: "r".into() })
@@ -564,7 +574,9 @@ impl Cast {
                 }
                 let mut messages = vec![rng.pick_any(&room.messages().collect::<Vec<_>>())?];
                 messages.extend(rng.chance(30).then(|| rng.pick(&room.messages().collect::<Vec<_>>())));
-                messages = with_carriers(room, messages);
+                if rng.chance(90) {
+                    messages = with_carriers(room, messages);
+                }
                 messages.sort();
                 messages.dedup();
                 let (disclosure, to) = (disclosure(label), self.name(rng, &other));

@@ -272,9 +272,10 @@ async fn what_is_erased_goes_from_it_and_the_room_does_not_wait_for_that() {
         tokio::time::timeout(BOUND, erasing).await.expect("in bounded time");
     }
     assert_eq!(storage.names(), there);
-    assert!(download(&a, &room, &gone, (0, 0)).await.is_err(), "its key is gone, whatever lies there");
-    // A later start finds what could not be removed.
     storage.no_trouble();
+    let refused = download(&a, &room, &gone, (0, 0)).await.expect_err("its key is gone, whatever lies there");
+    assert_eq!(reason(&refused).0, "MESSAGE_NOT_VISIBLE");
+    // A later start finds what could not be removed.
     storage.age(UPLOAD_KEPT);
     drop((a, b));
     world.restart(1).await;

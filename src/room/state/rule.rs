@@ -15,7 +15,9 @@ impl RoomState {
             && posted.file.as_deref().is_none_or(|file| {
                 let carried = [&file.carrier].into_iter().filter(|_| !is_on(Mutant::AttachmentWithoutItsMessage));
                 let terms = file.terms_of.iter().filter(|_| !is_on(Mutant::SameFileOnLooserTerms));
-                carried.chain(terms).all(|&other| {
+                // Those of others hang on messages, too.
+                let of_terms = terms.clone().filter_map(|&other| Some(&self.posted(other)?.file.as_deref()?.carrier));
+                carried.chain(terms).chain(of_terms).all(|&other| {
                     self.posted(other).is_some_and(|o| o.source == reader || self.by_own_rule(reader, other, o, now))
                 })
             })

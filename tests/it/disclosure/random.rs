@@ -112,7 +112,8 @@ fn r5_random_histories_disclose_what_the_naive_rule_discloses() {
     }
     println!("{n} histories, none differs: {sum:#?}");
     assert!(sum.decisions >= wanted && sum.notices > 50 && sum.shown * 20 > sum.decisions, "{sum:?}");
-    assert!(sum.files * 2_000_000 > 100 * sum.decisions && sum.on_terms > 5, "too few files: {sum:?}");
+    assert!(sum.files * 2_000_000 > 100 * sum.decisions, "too few files: {sum:?}");
+    assert!(sum.on_terms * 2_000_000 > 5 * sum.decisions, "too few files of others: {sum:?}");
     for kind in [
         "AttachmentFetched",
         "MessagesReleased",
@@ -122,7 +123,7 @@ fn r5_random_histories_disclose_what_the_naive_rule_discloses() {
         "MessageRetracted",
     ] {
         assert!(
-            sum.made.get(kind).is_some_and(|n| n * 2_000_000 > 5 * sum.decisions),
+            sum.made.get(kind).is_some_and(|n| n * 2_000_000 > 10 * sum.decisions),
             "too few {kind}: {:?}",
             sum.made
         );

@@ -112,13 +112,42 @@ fn is_text(text: &str) -> bool {
 
 type Mailboxes = BTreeMap<Actor, NaiveMailbox>;
 
+/// The messages that a command is about.
+fn named(command: &Command) -> Vec<MessageId> {
+    match command {
+        Command::Retract { message, .. }
+        | Command::Acknowledge { message }
+        | Command::Fetch { message }
+        | Command::ApproveRelay { message, .. }
+        | Command::RejectRelay { message, .. }
+        | Command::WithdrawConsent { scope: Scope::Message(message), .. } => vec![*message],
+        Command::Release { messages, .. }
+        | Command::Forward { messages, .. }
+        | Command::ProposeLegalDisclosure { messages, .. }
+        | Command::Ask { subject: Subject::Messages(messages), .. } => messages.clone(),
+        Command::Post { draft, .. } => draft.supersedes.into_iter().chain(draft.in_reply_to).collect(),
+        Command::PublishRelay { draft, .. } => draft.parents.iter().copied().chain(draft.supersedes).collect(),
+        _ => Vec::new(),
+    }
+}
+
 impl Model {
     /// What must come of this wish now.
     pub(crate) fn judge(&self, mailboxes: &Mailboxes, caller: &Actor, command: &Command, now: Timestamp) -> Verdict {
         let mut verdict = self.judge_standing(mailboxes, caller, command, now);
         // Of a message that is erased it is not shown anything any more, and its source is told that it has fallen.
         let is_unseen = verdict.objections.contains("MessageNotVisible");
-        verdict.allow(is_unseen && !self.erased.is_empty(), &["MessageFallen"]);
+        let me = self.no(&caller.organisation);
+        // Who could know of it: its source, and the coordinator, unless it was TLP:RED.
+        let was_known = |place: usize| match &self.posts[&place] {
+            post if post.message.tlp == Tlp::Red => self.was_named(caller, place),
+            post => Some(post.source) == me || me == Some(COORDINATOR),
+        };
+        let is_own_and_erased = |message: &MessageId| {
+            let place = self.places.get(message).copied();
+            place.is_some_and(|place| was_known(place) && self.is_erased(place, self.last()))
+        };
+        verdict.allow(is_unseen && named(command).iter().any(is_own_and_erased), &["MessageFallen"]);
         verdict
     }
 

@@ -164,7 +164,8 @@ impl Model {
     pub(super) fn rule(&self, actor: &Actor, n: usize, t: usize, now: Timestamp) -> bool {
         let Some(o) = self.no(&actor.organisation) else { return false };
         let inside = self.posts.get(&n).is_some_and(|post| post.source == o) || o == COORDINATOR;
-        let needs = self.carrier(n).into_iter().chain(self.terms_of(n));
+        let of_others = self.terms_of(n).into_iter().flat_map(|other| self.carrier(other).into_iter().chain([other]));
+        let needs = self.carrier(n).into_iter().chain(of_others);
         let others = |other: usize| self.posts[&other].source == o || self.own_rule(actor, other, t, now);
         self.own_rule(actor, n, t, now) && (inside || needs.into_iter().all(others))
     }
